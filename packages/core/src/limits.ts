@@ -1,0 +1,105 @@
+/** Every bound of the program: unit in the name, its source or reason, and where it matters a safe range. */
+
+export const limits = {
+  // Input from the user (a magnet is hostile input too).
+  /** Trackers taken from one target; more are ignored and counted. */
+  trackersPerTarget: 20,
+  /** `x.pe` addresses taken from one magnet (BEP 9). */
+  magnetPeers: 100,
+  /** A magnet longer than this is refused. */
+  magnetChars: 65_536,
+  /** A .torrent file larger than this is refused; the largest seen in public indexes are near 30 MB. */
+  torrentFileBytes: 67_108_864,
+  /** Targets in one list file. */
+  listLines: 100_000,
+  /** Highest file index that `so` (BEP 53) may name: ranges are expanded. */
+  selectOnlyIndex: 100_000,
+  /** Characters of a name that are kept (BEP 3 sets none; file systems end at 255 bytes per part). */
+  nameChars: 1_024,
+  /** Files listed in one torrent; more make the metadata invalid. */
+  filesPerTorrent: 400_000,
+
+  // KRPC (BEP 5).
+  /** A UDP payload over this is dropped unparsed: honest KRPC messages fit in one Ethernet frame, libtorrent caps at 1,024-1,500 B. */
+  krpcMessageBytes: 4_096,
+  /** Nesting of an honest KRPC message is 3. */
+  krpcDepth: 6,
+  krpcItems: 1_000,
+  /** `values` entries read from one reply: libtorrent sends at most 100, 500 would not fit a datagram of 4 KiB. */
+  krpcValues: 500,
+  /** `nodes` entries read from one reply (BEP 5: 8). */
+  krpcNodes: 32,
+  /** Queries in flight on one socket. */
+  dhtQueriesInFlight: 256,
+  /** A query without reply ends after this; mldht sees 99 % of replies within 2 s. */
+  dhtQueryTimeoutMs: 2_000,
+  /** Asked for; the system caps it (net.core.rmem_max). At the Linux default of 212 kB replies are lost from 256 in flight. */
+  udpReceiveBufferBytes: 4_194_304,
+
+  // Trackers (BEP 3, 15, 23, 48).
+  /** Peers asked for in one announce; trackers cap it themselves at 50-200. */
+  numwant: 200,
+  /** Peers read from one announce reply. */
+  trackerPeers: 2_000,
+  /** An HTTP tracker's body, after decompression. */
+  trackerBodyBytes: 1_048_576,
+  /** Redirects followed; each is judged by the address policy like the first URL. */
+  trackerRedirects: 3,
+  /** One HTTP exchange, name resolution included. */
+  trackerHttpTimeoutMs: 10_000,
+  /** First UDP retransmit; BEP 15 sets 15 · 2^n, which no one who waits at a terminal would accept. */
+  trackerUdpTimeoutMs: 3_000,
+  trackerUdpRetransmits: 3,
+  /** A connection id may be used for one minute after it came (BEP 15). */
+  trackerConnectionIdMs: 60_000,
+  /** Where a tracker names no interval. */
+  trackerIntervalS: 1_800,
+  /** Bounds on what a tracker may name as an interval. */
+  trackerIntervalFloorS: 60,
+  trackerIntervalCeilingS: 86_400,
+  /** A `stopped` gets this long when the process ends. */
+  trackerStopTimeoutMs: 3_000,
+  /** Attempts at a `stopped` that an earlier process owed. */
+  trackerStopAttempts: 3,
+
+  // Wire sessions (BEP 3, 9, 10, 11).
+  dialTimeoutMs: 5_000,
+  handshakeTimeoutMs: 5_000,
+  /** After the handshake: the extension handshake and what says the role. */
+  extensionTimeoutMs: 5_000,
+  /** A wire session's whole life unless `--stay` says otherwise. Held sessions take real clients' places: never over 95 s. */
+  sessionStayMs: 15_000,
+  sessionStayCeilingMs: 95_000,
+  /** After the first PEX message a session stays this much longer: libtorrent splits what does not fit. */
+  afterPexMs: 2_000,
+  /** A message before the extension handshake: bitfields of 4 M pieces are 512 KiB, but those come from real torrents with known piece counts. */
+  messageBytesBeforeExtension: 65_536,
+  messageBytes: 1_048_576,
+  /** All bytes one session may receive: metadata at its cap plus a generous PEX share. */
+  sessionBytes: 12_582_912,
+  /** Entries read from one PEX message (BEP 11: at most 50 added and 50 dropped; libtorrent sends up to 100). */
+  pexEntries: 200,
+  /** Messages of PEX read in one session. */
+  pexMessages: 8,
+  /** BEP 9; webtorrent's cap is 10 MB, libtorrent's 3-30 MB. */
+  metadataBytes: 8_388_608,
+  /** BEP 9: pieces of 16 KiB. */
+  metadataPieceBytes: 16_384,
+  metadataPieceTimeoutMs: 8_000,
+  /** Characters kept of a client's name (`v` of BEP 10). */
+  clientNameChars: 64,
+
+  // Rounds.
+  /** Peers known in one swarm; the largest seen had about 100,000. */
+  peersPerSwarm: 250_000,
+  /** Tellers remembered for one peer; above this they are counted only. */
+  tellersPerPeer: 64,
+  /** Observations between collector and store before collectors wait. */
+  observationQueue: 10_000,
+  /** Ctrl-C or deadline: sessions and lookups get this long to end. */
+  drainMs: 3_000,
+
+  // Address policy.
+  /** Endpoints whose history is kept for the caps; the oldest go first. */
+  policyHistory: 200_000,
+} as const

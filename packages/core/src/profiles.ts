@@ -1,0 +1,53 @@
+/** Profiles: how hard Swarmatlas may work, as data. `--profile` chooses one; the address policy and the mapper obey it. */
+
+export type ProfileName = 'aws' | 'server' | 'home' | 'lab'
+
+export interface Profile {
+  readonly name: ProfileName
+  /** Endpoints not contacted in the last hour that may be contacted per minute: home routers die of new flows, not of bytes. */
+  readonly newEndpointsPerMinute: number
+  /** Wire sessions open at once, dials included. */
+  readonly sessions: number
+  /** Distinct ports of one address that may be contacted per hour and purpose; each handshake there adds as many again. */
+  readonly portsPerAddress: number
+  /** First contacts in one /24 (/48) per hour and purpose: above it a hoster sees a port scan. */
+  readonly firstContactsPerPrefix: number
+  /** DHT queries in flight. */
+  readonly dhtConcurrency: number
+}
+
+export const profiles: Readonly<Record<ProfileName, Profile>> = {
+  aws: {
+    name: 'aws',
+    newEndpointsPerMinute: 12_000,
+    sessions: 200,
+    portsPerAddress: 8,
+    firstContactsPerPrefix: 64,
+    dhtConcurrency: 64,
+  },
+  server: {
+    name: 'server',
+    newEndpointsPerMinute: 12_000,
+    sessions: 200,
+    portsPerAddress: 8,
+    firstContactsPerPrefix: 64,
+    dhtConcurrency: 64,
+  },
+  home: {
+    name: 'home',
+    newEndpointsPerMinute: 480,
+    sessions: 40,
+    portsPerAddress: 8,
+    firstContactsPerPrefix: 32,
+    dhtConcurrency: 16,
+  },
+  // No per-prefix and per-address limits: a lab's peers share few networks.
+  lab: {
+    name: 'lab',
+    newEndpointsPerMinute: Number.POSITIVE_INFINITY,
+    sessions: 200,
+    portsPerAddress: Number.POSITIVE_INFINITY,
+    firstContactsPerPrefix: Number.POSITIVE_INFINITY,
+    dhtConcurrency: 64,
+  },
+}
