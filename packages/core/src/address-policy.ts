@@ -184,7 +184,7 @@ export function createAddressPolicy(
 }
 
 /** True for public unicast addresses; with `allowPrivate` also for those of a lab. */
-function isUnicast(address: string, allowPrivate: boolean): boolean {
+export function isUnicast(address: string, allowPrivate: boolean): boolean {
   const parsed = ipaddr.parse(address)
   const range: string = parsed.range()
   if (range === 'unicast') return true

@@ -33,6 +33,24 @@ export const limits = {
   dhtQueriesInFlight: 256,
   /** A query without reply ends after this; mldht sees 99 % of replies within 2 s. */
   dhtQueryTimeoutMs: 2_000,
+  /** A query is given up this long after 95 % of the latest replies had come: the adaptive timeout's floor. */
+  dhtTimeoutSlackMs: 100,
+  /** Round trips the adaptive timeout looks back on. */
+  dhtRoundTrips: 128,
+  /** A query that the policy's rate holds back is given up after this. */
+  dhtHeldQueryMs: 10_000,
+  /** Queries in one pass of a lookup (usual: 50-200); a chain of ever nearer nodes ends here. */
+  dhtQueriesPerPass: 1_000,
+  /** Observations kept for the consumers of one lookup. */
+  dhtObservationsPerLookup: 100_000,
+  /** Addresses taken from one bootstrap name. */
+  dhtAddressesPerRouter: 4,
+  /** Name resolution of one bootstrap host. */
+  dhtResolveTimeoutMs: 5_000,
+  /** Nodes of an earlier session that are asked at bootstrap. */
+  dhtSavedNodes: 200,
+  /** Nodes named by others (BEP 5 PORT, .torrent `nodes`) that are being pinged at one time; more are ignored. */
+  dhtPendingPings: 64,
   /** Asked for; the system caps it (net.core.rmem_max). At the Linux default of 212 kB replies are lost from 256 in flight. */
   udpReceiveBufferBytes: 4_194_304,
 
@@ -61,6 +79,38 @@ export const limits = {
   trackerStopTimeoutMs: 3_000,
   /** Attempts at a `stopped` that an earlier process owed. */
   trackerStopAttempts: 3,
+  /** `stopped` messages sent at once for earlier processes. */
+  trackerStopsInFlight: 32,
+  /** First UDP retransmit of a `stopped`: three sendings fit into trackerStopTimeoutMs. */
+  trackerStopRetransmitMs: 750,
+  /** A longer tracker URL is not asked; with BEP 41 it has to fit into one datagram. */
+  trackerUrlChars: 1_024,
+  /** Resolved addresses tried per family, when the first cannot be reached. */
+  trackerAddressesPerFamily: 2,
+  /** Once one family has its reply (BEP 7), the other gets this much longer. */
+  trackerSecondFamilyMs: 3_000,
+  /** An announce waits this long in all for the address policy's rate of new endpoints. */
+  trackerAdmissionWaitMs: 10_000,
+  /** A UDP reply over this is dropped: 200 IPv6 peers make 3,620 B. */
+  trackerUdpPacketBytes: 8_192,
+  /** Connection ids kept at once, the oldest go first. */
+  trackerConnectionIds: 1_000,
+  /** Hashes in one scrape: what fits a UDP packet (BEP 15), and what HTTP trackers take (opentracker: 64). */
+  trackerUdpScrapeHashes: 74,
+  trackerHttpScrapeHashes: 50,
+  /** Characters kept of what a tracker says. */
+  trackerWordsChars: 200,
+  /** A longer `tracker id` is not echoed. */
+  trackerIdBytes: 256,
+  /** After n failures in a row a tracker is left alone for 15 s · 2^(n-1), at most an hour. */
+  trackerBackoffS: 15,
+  trackerBackoffCeilingS: 3_600,
+  /** `retry in: never` (BEP 31) is believed this long: trackers get repaired. */
+  trackerNeverS: 2_592_000,
+  /** The announce journal is compacted above this size, or twice what the last compaction left. */
+  trackerJournalBytes: 1_048_576,
+  /** (tracker, hash) pairs remembered; the oldest go first. */
+  trackerJournalPairs: 20_000,
 
   // Wire sessions (BEP 3, 9, 10, 11).
   dialTimeoutMs: 5_000,
@@ -86,6 +136,19 @@ export const limits = {
   /** BEP 9: pieces of 16 KiB. */
   metadataPieceBytes: 16_384,
   metadataPieceTimeoutMs: 8_000,
+  /** Requests for metadata pieces on their way to one peer: libtorrent and Transmission refuse floods. */
+  metadataRequestsInFlight: 4,
+  /** Lazy bitfields and super-seeds (BEP 16) look like leeches: HAVEs are collected this long before the verdict. */
+  roleWaitMs: 3_000,
+  /** Messages read in one session: a peer that has HAVEs for every piece instead of a bitfield stays under it. */
+  sessionMessages: 100_000,
+  /** How often a session asks again whether it is still wanted. */
+  sessionReviewMs: 1_000,
+  /** Nesting and values of an extension message (BEP 9, 10, 11); honest ones nest 2 deep and hold a few dozen. */
+  extensionDepth: 6,
+  extensionItems: 1_000,
+  /** Highest piece index that a HAVE may name: what a bitfield of `messageBytesBeforeExtension` holds. */
+  pieceIndex: 524_287,
   /** Characters kept of a client's name (`v` of BEP 10). */
   clientNameChars: 64,
 
@@ -98,6 +161,35 @@ export const limits = {
   observationQueue: 10_000,
   /** Ctrl-C or deadline: sessions and lookups get this long to end. */
   drainMs: 3_000,
+
+  /** One lookup; k-rpc waits 2 s for each dead contact, so that a lookup among the dead takes long. */
+  lookupMs: 20_000,
+  /** `left` of an announce while the size is not known: anything above 0 says that we are no seed. */
+  unknownLeftBytes: 16_384,
+  /** DHT lookups at once over all swarms; they share the queries in flight. */
+  lookupsAtOnce: 16,
+  /** Announces at once over all swarms. */
+  announcesAtOnce: 64,
+  /** `--depth quick`: passes over the DHT for one wire hash, and how many when nobody has answered yet. */
+  quickPasses: 2,
+  quickPassesUnanswered: 5,
+  quickPauseMs: 3_000,
+  /** `--depth thorough`: a holder names a random 100 of its peers at a time, so that one pass sees a part (see docs). */
+  thoroughPassesMin: 3,
+  thoroughPassesMax: 8,
+  thoroughPauseMs: 2_000,
+  /** A thorough lookup ends when a pass adds less than this share of what is known. */
+  thoroughKnee: 0.02,
+  /** Sessions of one swarm that fetch metadata at once: one honest peer is enough, liars must not hold it up. */
+  metadataFetchers: 8,
+  /** A dial that was over a rate waits this long before the next try. */
+  redialPauseMs: 1_000,
+  /** Dials put off so often are given up for the round. */
+  redials: 30,
+
+  // Places.
+  /** An accuracy radius above this means that a database knows the country only: its point is then a country's middle. */
+  cityRadiusKm: 200,
 
   // Address policy.
   /** Endpoints whose history is kept for the caps; the oldest go first. */
