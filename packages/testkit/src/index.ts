@@ -1,1 +1,5 @@
 export * from './egress-guard.ts'
+export * from './leak-check.ts'
+export * from './seeded-random.ts'
+export * from './sim-network.ts'
+export * from './virtual-time.ts'
