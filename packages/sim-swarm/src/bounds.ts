@@ -1,0 +1,51 @@
+/**
+ * Bounds and habits of the simulated parties. They stand here and not in core's limits: those bound what the product
+ * reads, and a simulator that shared them could not show that they are wrong.
+ */
+export const bounds = {
+  /** Bucket size and nodes in a reply (BEP 5). */
+  dhtBucketNodes: 8,
+  /** Nodes that hold the peers of a hash (BEP 5). */
+  dhtHolders: 8,
+  /** Peers in one get_peers reply, as libtorrent has it. */
+  dhtValues: 100,
+  /** Peers kept per hash at a node; announcements over it are refused. */
+  dhtStoredPeers: 2_000,
+  /** Hashes that strangers may make a node remember. */
+  dhtStoredHashes: 200,
+  dhtTokenBytes: 8,
+  /** Nodes named as bootstrap. */
+  dhtBootstrapNodes: 3,
+
+  /** Seconds between announces, and the shortest that is tolerated. */
+  trackerIntervalS: 1_800,
+  trackerMinIntervalS: 60,
+  /** Peers given when the client names no number, and at most. */
+  trackerNumwant: 50,
+  trackerNumwantCeiling: 200,
+  /** Clients that announced, kept per hash. */
+  trackerClients: 1_000,
+  /** A request line with its headers. */
+  httpRequestBytes: 16_384,
+  /** A connection id is good for two minutes (BEP 15). */
+  udpConnectionMs: 120_000,
+  udpConnections: 10_000,
+  /** Hashes in one scrape (BEP 15). */
+  udpScrapeHashes: 74,
+
+  /** Connections to one peer at a time. */
+  peerConnections: 500,
+  /** The longest message taken; a client that maps needs none longer. */
+  peerMessageBytes: 1_048_576,
+  /** Bytes that may wait for a client which does not read. */
+  peerUnsentBytes: 4_194_304,
+  /** Piece of metadata (BEP 9). */
+  metadataPieceBytes: 16_384,
+  /** From the client's extension handshake to the first PEX message. */
+  pexDelayMs: 300,
+  /** Peers in one PEX message (BEP 11). */
+  pexAdded: 50,
+  /** Peers that everyone found over PEX is connected to; more when lists would not fit into a message. */
+  pexHubs: 3,
+  pexHubsPerPeer: 2,
+} as const
