@@ -23,11 +23,23 @@ export function familyOf(address: string): Family {
 
 /** Canonical text of an IP address, or undefined when it is none. Octal and shortened IPv4 forms are refused. */
 export function canonicalAddress(text: string): string | undefined {
-  if (ipaddr.IPv4.isValidFourPartDecimal(text)) return text
+  if (!text.includes(':')) return ipaddr.IPv4.isValidFourPartDecimal(text) ? text : undefined
   // A zone (fe80::1%eth0) names an interface of this machine, which no other can mean.
-  if (!text.includes(':') || text.includes('%') || !ipaddr.IPv6.isValid(text)) return undefined
-  const parsed = ipaddr.IPv6.parse(text)
+  if (text.includes('%')) return undefined
+  const hex = withoutDottedQuad(text)
+  if (hex === undefined || !ipaddr.IPv6.isValid(hex)) return undefined
+  const parsed = ipaddr.IPv6.parse(hex)
   return parsed.isIPv4MappedAddress() ? parsed.toIPv4Address().toString() : parsed.toRFC5952String()
+}
+
+/** `::ffff:1.2.3.4` in hex alone: ipaddr.js takes octal there, and reads `::1.2.3.4` as a mapped address. */
+function withoutDottedQuad(text: string): string | undefined {
+  if (!text.includes('.')) return text
+  const split = text.lastIndexOf(':') + 1
+  const quad = text.slice(split)
+  if (!ipaddr.IPv4.isValidFourPartDecimal(quad)) return undefined
+  const [a, b, c, d] = ipaddr.IPv4.parse(quad).octets as [number, number, number, number]
+  return `${text.slice(0, split)}${((a << 8) | b).toString(16)}:${((c << 8) | d).toString(16)}`
 }
 
 /** Parses `1.2.3.4:80` or `[::1]:80`. */
@@ -94,6 +106,15 @@ export function addressBytes(address: string): Uint8Array {
 /** The network a host is taken to belong to: its /24 (IPv4) or /48 (IPv6), as text. */
 export function prefixOf(address: string): string {
   if (familyOf(address) === 4) return `${address.slice(0, address.lastIndexOf('.'))}.0/24`
+  // Canonical text shows the first three groups, but for the zeros that `::` stands for.
+  const [head = ''] = address.split('::', 1)
+  if (head === '') return prefixOfBytes(address)
+  const groups = head.split(':', 3)
+  while (groups.at(-1) === '0') groups.pop()
+  return `${groups.join(':')}::/48`
+}
+
+function prefixOfBytes(address: string): string {
   const bytes = addressBytes(address)
   bytes.fill(0, 6)
   return `${addressFromBytes(bytes)}/48`

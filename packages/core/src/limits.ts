@@ -14,6 +14,12 @@ export const limits = {
   listLines: 100_000,
   /** Highest file index that `so` (BEP 53) may name: ranges are expanded. */
   selectOnlyIndex: 100_000,
+  /** Ranges in one `so`. */
+  selectOnlyRanges: 1_000,
+  /** DHT nodes taken from one .torrent (BEP 5 `nodes`). */
+  torrentNodes: 100,
+  /** Characters of what the user gave that an error message repeats. */
+  excerptChars: 80,
   /** Characters of a name that are kept (BEP 3 sets none; file systems end at 255 bytes per part). */
   nameChars: 1_024,
   /** Files listed in one torrent; more make the metadata invalid. */
@@ -49,6 +55,8 @@ export const limits = {
   dhtResolveTimeoutMs: 5_000,
   /** Nodes of an earlier session that are asked at bootstrap. */
   dhtSavedNodes: 200,
+  /** Nodes in the table after bootstrap, pinged for it when the bootstrap nodes have answered (BEP 5: K is 8). */
+  dhtEntryNodes: 8,
   /** Nodes named by others (BEP 5 PORT, .torrent `nodes`) that are being pinged at one time; more are ignored. */
   dhtPendingPings: 64,
   /** Asked for; the system caps it (net.core.rmem_max). At the Linux default of 212 kB replies are lost from 256 in flight. */
@@ -68,6 +76,8 @@ export const limits = {
   /** First UDP retransmit; BEP 15 sets 15 · 2^n, which no one who waits at a terminal would accept. */
   trackerUdpTimeoutMs: 3_000,
   trackerUdpRetransmits: 3,
+  /** Where the tracker has another address of this family to try. */
+  trackerUdpRetransmitsBeforeNext: 1,
   /** A connection id may be used for one minute after it came (BEP 15). */
   trackerConnectionIdMs: 60_000,
   /** Where a tracker names no interval. */
@@ -190,8 +200,27 @@ export const limits = {
   // Places.
   /** An accuracy radius above this means that a database knows the country only: its point is then a country's middle. */
   cityRadiusKm: 200,
+  /** A picture shows a place only for this many peers: fewer could be one household. */
+  peersPerSymbol: 5,
+  /** A picture counts places so near to a larger one as that one: suburbs. Well under 111, one degree of latitude. */
+  gatherKm: 75,
+
+  // Store.
+  /** A fact waits at most this long before it is written: what a kill -9 may cost. */
+  storeFlushMs: 2_000,
+  /** Entries that start a write of their own; LevelDB is quickest with batches of 1,000-10,000. */
+  storeFlushEntries: 5_000,
+  /** Entries in the write buffer at which `ready()` makes collectors wait. */
+  storeBufferEntries: 20_000,
+  /** Rows read at a time, over all ranges that one query merges; a range gets at least `storeRangeRows`. */
+  storeReadRows: 8_192,
+  storeRangeRows: 16,
+  /** Endpoints whose numbers, and numbers whose endpoints, stay in memory: about 150 B each. */
+  addressCacheEntries: 65_536,
+  /** Peer numbers set aside at a time; a crash wastes what is left. 2^40 exist. */
+  peerNumberBlock: 4_096,
 
   // Address policy.
-  /** Endpoints whose history is kept for the caps; the oldest go first. */
+  /** Endpoints in each of the two generations that the caps of the policy look back on (about 200 B each); the oldest go first. */
   policyHistory: 200_000,
 } as const

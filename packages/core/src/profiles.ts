@@ -1,4 +1,5 @@
 /** Profiles: how hard Swarmatlas may work, as data. `--profile` chooses one; the address policy and the mapper obey it. */
+import type { HostPort } from './endpoint.ts'
 
 export type ProfileName = 'aws' | 'server' | 'home' | 'lab'
 
@@ -51,3 +52,12 @@ export const profiles: Readonly<Record<ProfileName, Profile>> = {
     dhtConcurrency: 64,
   },
 }
+
+/** Where the DHT is entered when `--bootstrap` names nothing else. Several operators, since any of them may be down. */
+export const defaultBootstrap: readonly HostPort[] = [
+  { host: 'router.bittorrent.com', port: 6881 },
+  { host: 'dht.libtorrent.org', port: 25401 },
+  { host: 'dht.transmissionbt.com', port: 6881 },
+  { host: 'router.utorrent.com', port: 6881 },
+  { host: 'dht.aelitis.com', port: 6881 },
+]
