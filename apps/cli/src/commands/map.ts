@@ -1,0 +1,78 @@
+/** `swarmatlas map`: one round over many swarms into a store, then a report and a world map. */
+import { SwarmatlasError, type Target, wireHashes } from '@swarmatlas/core'
+import { nodeClock } from '@swarmatlas/core/node'
+import { createGeo } from '@swarmatlas/geo'
+import { catchInterrupt } from '../interrupt.ts'
+import { stderrLogger } from '../logger.ts'
+import { writeMap } from '../map-files.ts'
+import type { NetworkOptions, OutputOptions } from '../options.ts'
+import { print, printEvent, printJson } from '../output.ts'
+import { liveProgress, noProgress } from '../progress.ts'
+import { roundText } from '../round-text.ts'
+import { runOneRound } from '../session.ts'
+import { readTarget, readTargetList } from '../targets.ts'
+import { columnsOf, styleFor } from '../terminal.ts'
+import { exitCode } from './lookup.ts'
+
+export interface MapOptions extends NetworkOptions, OutputOptions {
+  store: string
+  list?: string
+  output?: string
+  theme: 'light' | 'dark'
+}
+
+export async function map(texts: string[], options: MapOptions): Promise<number> {
+  const targets = await readTargets(texts, options.list)
+  const human = !options.json && !options.ndjson
+  using progress = human
+    ? liveProgress({ clock: nodeClock, stream: process.stderr, style: styleFor(process.stderr) }, { showPeers: false })
+    : noProgress
+  using interrupt = catchInterrupt(() => progress.say('finishing; Ctrl-C again to stop now'))
+  const outcome = await runOneRound({
+    targets,
+    options,
+    storeDir: options.store,
+    command: 'map',
+    geo: createGeo(),
+    logger: stderrLogger({ level: options.logLevel, write: (line) => process.stderr.write(`${line}\n`) }),
+    signal: interrupt.signal,
+    onEvent(event) {
+      progress.onEvent(event)
+      if (options.ndjson) printEvent(event)
+    },
+  })
+  progress[Symbol.dispose]()
+  const files = await writeMap(outcome, {
+    output: options.output,
+    storeDir: options.store,
+    theme: options.theme,
+    demo: false,
+  })
+  const { round, swarms, database } = outcome
+  if (options.json) await printJson({ round, swarms, files })
+  else if (options.ndjson) printEvent({ type: 'report', atMs: round.endedMs, round, swarms, files })
+  else {
+    await print(
+      `${roundText(outcome, { style: styleFor(process.stdout), columns: columnsOf(process.stdout), database })}\n\n${files[0]}\n`,
+    )
+  }
+  return exitCode(outcome, interrupt.interrupted)
+}
+
+/** All targets of a command line, each torrent once. */
+async function readTargets(texts: readonly string[], list: string | undefined): Promise<Target[]> {
+  if (texts.length === 0 && list === undefined) {
+    throw new SwarmatlasError('BAD_TARGET', 'no target was given', {
+      hint: 'name magnets, info-hashes or .torrent files, or a list with --list FILE',
+    })
+  }
+  const named = await Promise.all(texts.map(readTarget))
+  const targets = list === undefined ? named : [...named, ...(await readTargetList(list))]
+  const seen = new Set<string>()
+  return targets.filter((target) => {
+    const hashes = wireHashes(target.hashes)
+    const isNew = hashes.every((hash) => !seen.has(hash))
+    for (const hash of hashes) seen.add(hash)
+    return isNew
+  })
+}

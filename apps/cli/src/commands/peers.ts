@@ -1,0 +1,122 @@
+/** `swarmatlas peers`: the peers in a store, each once per swarm over the rounds that are asked for. */
+import {
+  type Channel,
+  channels,
+  type Evidence,
+  evidenceLevels,
+  type Geo,
+  type InfoHash,
+  parseInfoHash,
+  parseInfoHashV2,
+  SwarmatlasError,
+  truncatedV2,
+} from '@swarmatlas/core'
+import { createGeo } from '@swarmatlas/geo'
+import type { PeerReport } from '@swarmatlas/mapper'
+import type { PeerRecord } from '@swarmatlas/peer-graph'
+import { exitCodes } from '../exit-codes.ts'
+import type { OutputOptions } from '../options.ts'
+import { print, printJson } from '../output.ts'
+import { peerColumns, peerRow } from '../peer-table.ts'
+import { openStore } from '../store.ts'
+import { columnsOf, styleFor, table } from '../terminal.ts'
+
+export interface PeersOptions extends OutputOptions {
+  store: string
+  swarm?: string
+  round?: string
+  channel?: string
+  evidence?: string
+  role?: string
+  country?: string
+}
+
+type StoredPeerReport = PeerReport & { swarm: InfoHash; rounds: number }
+
+export async function peers(options: PeersOptions): Promise<number> {
+  const filter = { swarm: swarmOf(options.swarm), round: roundOf(options.round) }
+  const matches = matcher(options)
+  await using store = await openStore(options.store, 'peers')
+  if (filter.swarm !== undefined && (await store.torrent(filter.swarm)) === undefined) {
+    throw new SwarmatlasError('BAD_OPTION', `--swarm: ${filter.swarm} is not in ${options.store}`, {
+      hint: 'swarmatlas swarms lists what is',
+    })
+  }
+  const geo = createGeo()
+  const { attribution } = await geo.load()
+  let found = 0
+  const kept: StoredPeerReport[] = []
+  for await (const record of store.peers(filter)) {
+    const peer = reportOf(record, geo)
+    if (!matches(peer)) continue
+    found++
+    if (options.ndjson) await print(`${JSON.stringify(peer)}\n`)
+    else kept.push(peer)
+  }
+  if (options.json) await printJson(kept)
+  else if (!options.ndjson) {
+    const lines = table(peerColumns, kept.map(peerRow), columnsOf(process.stdout), styleFor(process.stdout))
+    await print(found === 0 ? 'no peer matches\n' : `${lines.join('\n')}\n`)
+    if (found > 0 && attribution !== null) process.stderr.write(`${attribution}\n`)
+  }
+  return found === 0 ? exitCodes.nothingFound : exitCodes.done
+}
+
+function reportOf(record: PeerRecord, geo: Geo): StoredPeerReport {
+  const { endpoint, lastVisit, lastAnswer } = record
+  return {
+    swarm: record.torrent,
+    address: endpoint.address,
+    port: endpoint.port,
+    peerId: lastAnswer?.peerId ?? null,
+    flags: [...record.flags],
+    alsoAt: [],
+    channels: [...record.channels],
+    tellers: record.tellers,
+    evidence: record.evidence,
+    sameAs: [],
+    inbound: record.channels.includes('inbound'),
+    role: lastAnswer?.role ?? null,
+    progress: lastAnswer?.progress ?? null,
+    client: lastAnswer?.client ?? null,
+    transport: lastVisit?.opened ? lastVisit.transport : null,
+    encryption: lastAnswer?.encryption ?? null,
+    firstSeenMs: record.firstSeenMs,
+    lastSeenMs: record.lastSeenMs,
+    lastOutcome: lastVisit?.outcome ?? 'not-tried',
+    place: geo.place(endpoint),
+    rounds: record.rounds,
+  }
+}
+
+function matcher({ channel, evidence, role, country }: PeersOptions): (peer: PeerReport) => boolean {
+  oneOf('channel', channel, channels)
+  oneOf('evidence', evidence, evidenceLevels)
+  oneOf('role', role, ['seed', 'leech', 'partial'])
+  return (peer) =>
+    (channel === undefined || peer.channels.includes(channel as Channel)) &&
+    (evidence === undefined || peer.evidence === (evidence as Evidence)) &&
+    (role === undefined || peer.role === role) &&
+    (country === undefined || peer.place?.country === country.toUpperCase())
+}
+
+function oneOf(option: string, value: string | undefined, allowed: readonly string[]): void {
+  if (value === undefined || allowed.includes(value)) return
+  throw new SwarmatlasError('BAD_OPTION', `--${option}: "${value}" is none of ${allowed.join(', ')}`)
+}
+
+function swarmOf(text: string | undefined): InfoHash | undefined {
+  if (text === undefined) return undefined
+  const v2 = parseInfoHashV2(text)
+  const hash = v2 === undefined ? parseInfoHash(text) : truncatedV2(v2)
+  if (hash === undefined)
+    throw new SwarmatlasError('BAD_OPTION', `--swarm: "${text}" is no info-hash of 40 or 64 hex digits`)
+  return hash
+}
+
+function roundOf(text: string | undefined): number | 'latest' | undefined {
+  if (text === undefined || text === 'latest') return text
+  if (!/^[1-9]\d*$/.test(text))
+    throw new SwarmatlasError('BAD_OPTION', `--round: "${text}" is neither a number nor "latest"`)
+  return Number(text)
+}

@@ -1,0 +1,106 @@
+/** Live progress on standard error: one line that is redrawn on a terminal, now and then a line of its own elsewhere. */
+import { type Clock, endpointKey, type SwarmatlasEvent, type Timer } from '@swarmatlas/core'
+import { count, seconds } from './quantities.ts'
+import { columnsOf, cut, type Style } from './terminal.ts'
+
+const REDRAW_MS = 100
+const PLAIN_LINE_MS = 5_000
+/** Peers written as they come before they are only counted. */
+const PEERS_SHOWN = 10
+
+export interface Progress extends Disposable {
+  onEvent(event: SwarmatlasEvent): void
+  /** A line above the progress line. */
+  say(line: string): void
+}
+
+export interface ProgressOptions {
+  /** Write the first peers as they come, for `lookup`. */
+  readonly showPeers: boolean
+}
+
+export function liveProgress(
+  { clock, stream, style }: { clock: Clock; stream: NodeJS.WriteStream; style: Style },
+  { showPeers }: ProgressOptions,
+): Progress {
+  const startedMs = clock.monotonic()
+  let peers = 0
+  let handshaken = 0
+  let running = 0
+  let swarms = 0
+  let name: string | undefined
+  let drawn = false
+  let timer: Timer
+
+  const clear = () => {
+    if (drawn) stream.write('\r\u001b[2K')
+    drawn = false
+  }
+  const line = () => {
+    const parts = [
+      seconds(clock.monotonic() - startedMs),
+      swarms > 1 ? `${count(swarms - running, 'swarm')} of ${swarms} done` : (name ?? 'no metadata yet'),
+      count(peers, 'peer'),
+      `${handshaken} handshaken`,
+    ]
+    return parts.join('  ')
+  }
+  const draw = () => {
+    if (stream.isTTY) {
+      clear()
+      stream.write(style.dim(cut(line(), columnsOf(stream) - 1)))
+      drawn = true
+    } else {
+      stream.write(`${line()}\n`)
+    }
+    timer = clock.timer(stream.isTTY ? REDRAW_MS : PLAIN_LINE_MS, draw, { keepAlive: false })
+  }
+  const say = (text: string) => {
+    clear()
+    stream.write(`${text}\n`)
+  }
+  timer = clock.timer(stream.isTTY ? REDRAW_MS : PLAIN_LINE_MS, draw, { keepAlive: false })
+
+  return {
+    say,
+    onEvent(event) {
+      switch (event.type) {
+        case 'round-started':
+          swarms = event.swarms
+          running = event.swarms
+          break
+        case 'swarm-ended':
+          running--
+          break
+        case 'peer':
+          peers++
+          if (showPeers && peers <= PEERS_SHOWN) {
+            const at = seconds(clock.monotonic() - startedMs)
+            say(`${style.dim(at.padStart(7))}  ${endpointKey(event.peer).padEnd(22)} ${style.dim(event.channel)}`)
+            if (peers === PEERS_SHOWN) say(style.dim('         … further peers are counted; the report lists them'))
+          }
+          break
+        case 'visit':
+          if (event.handshaken) handshaken++
+          break
+        case 'metadata':
+          name = event.info.name
+          if (swarms === 1)
+            say(
+              `${style.dim(seconds(event.afterMs).padStart(7))}  ${style.bold(cut(event.info.name, columnsOf(stream) - 10))}`,
+            )
+          break
+        case 'notice':
+          say(`${style.warn('note')}  ${event.message}`)
+          break
+      }
+    },
+    [Symbol.dispose]() {
+      timer.cancel()
+      clear()
+    },
+  }
+}
+
+/** For `--json` and scripts: says nothing. */
+export const noProgress: Progress = { onEvent() {}, say() {}, [Symbol.dispose]() {} }

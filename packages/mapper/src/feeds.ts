@@ -1,0 +1,91 @@
+/** The feeds of one torrent: what names peers to it. Each runs until it has nothing more to say. */
+import { deadline, type InfoHash, type LookupSummary, limits, type Observation, sleep } from '@swarmatlas/core'
+import type { RoundContext } from './context.ts'
+import type { Swarm } from './swarm.ts'
+
+export interface FeedTarget {
+  readonly swarm: Swarm
+  observe(observation: Observation): Promise<void>
+  notice(code: string, message: string): Promise<void>
+}
+
+/** Asks the DHT for one wire hash, pass after pass, until a pass is not worth its packets any more. */
+export async function feedFromDht(
+  context: RoundContext,
+  target: FeedTarget,
+  hash: InfoHash,
+  signal: AbortSignal,
+): Promise<void> {
+  const { dht, clock } = context
+  if (dht === undefined) return
+  const report = await dht.ready
+  if (report.nodes === 0) return
+  for (let pass = 1; ; pass++) {
+    const knownBefore = target.swarm.peers.size
+    const summary = await context.lookups.use(() => onePass(context, target, hash, signal), signal)
+    const { swarm } = target
+    await context.emit({ type: 'lookup', atMs: clock.now(), torrent: swarm.id, swarm: hash, ...summary })
+    const gained = swarm.peers.size - knownBefore
+    const pauseMs = pauseAfter(context, swarm, pass, gained)
+    if (pauseMs === undefined) return
+    await sleep(clock, pauseMs, signal)
+  }
+}
+
+async function onePass(
+  { dht, clock }: RoundContext,
+  target: FeedTarget,
+  hash: InfoHash,
+  signal: AbortSignal,
+): Promise<LookupSummary> {
+  using limit = deadline(clock, limits.lookupMs, signal)
+  const lookup = (dht as NonNullable<typeof dht>).crawler.getPeers(hash, { signal: limit.signal })
+  for (;;) {
+    const step = await lookup.next()
+    if (step.done) return step.value
+    await target.observe(step.value)
+  }
+}
+
+/** Milliseconds until the next pass; undefined when there is to be none. */
+function pauseAfter({ settings }: RoundContext, swarm: Swarm, pass: number, gained: number): number | undefined {
+  if (settings.depth === 'quick') {
+    const unanswered = swarm.metadata === undefined || swarm.peers.size === 0
+    if (pass >= (unanswered ? limits.quickPassesUnanswered : limits.quickPasses)) return undefined
+    if (!unanswered && gained === 0) return undefined
+    return unanswered ? limits.quickPauseMs : 0
+  }
+  if (pass >= limits.thoroughPassesMax) return undefined
+  const worthIt = gained > limits.thoroughKnee * swarm.peers.size
+  return worthIt || pass < limits.thoroughPassesMin ? limits.thoroughPauseMs : undefined
+}
+
+/** One announce (or scrape) of one tracker for one wire hash. */
+export async function feedFromTracker(
+  context: RoundContext,
+  target: FeedTarget,
+  url: string,
+  hash: InfoHash,
+  signal: AbortSignal,
+): Promise<void> {
+  const { trackers, clock, settings } = context
+  if (trackers === undefined) return
+  const { swarm } = target
+  await context.announces.use(async () => {
+    if (settings.announce) {
+      const left = swarm.metadata?.info.totalBytes || limits.unknownLeftBytes
+      const { report, observations } = await trackers.announce(url, hash, { left, signal })
+      for (const observation of observations) await target.observe(observation)
+      await record(report)
+    } else {
+      const report = (await trackers.scrape(url, [hash], { signal })).get(hash)
+      if (report !== undefined) await record(report)
+    }
+  }, signal)
+
+  async function record(report: Awaited<ReturnType<typeof trackers.announce>>['report']): Promise<void> {
+    swarm.trackers.push(report)
+    context.store?.tracker(swarm.id, report)
+    await context.emit({ type: 'tracker', atMs: clock.now(), torrent: swarm.id, ...report })
+  }
+}

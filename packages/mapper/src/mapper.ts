@@ -1,0 +1,138 @@
+/** The mapper: wires gate and collectors together and runs rounds over them. */
+import {
+  createAddressPolicy,
+  createGate,
+  type Gate,
+  type Host,
+  type HostPort,
+  type Logger,
+  limits,
+  type Meter,
+  messageOf,
+  SwarmatlasError,
+  type SwarmatlasEvent,
+  type Target,
+} from '@swarmatlas/core'
+import { type BootstrapReport, createDhtCrawler, type DhtCrawler } from '@swarmatlas/dht-crawler'
+import { createHarvester } from '@swarmatlas/pex-harvester'
+import { createTrackerClient, type TrackerJournal } from '@swarmatlas/trackers'
+import type { DhtAccess } from './context.ts'
+import { createSemaphore } from './gathering.ts'
+import { createPeerId } from './identity.ts'
+import { type RoundCollectors, type RoundOptions, type RoundResult, runRound } from './round.ts'
+import { createSessionPool } from './session-pool.ts'
+import type { RoundSettings } from './settings.ts'
+
+export interface MapperComponents {
+  readonly host: Host
+  readonly logger: Logger
+  readonly meter: Meter
+  readonly journal: TrackerJournal
+}
+
+export interface MapperOptions extends RoundSettings {
+  readonly bootstrap: readonly HostPort[]
+  readonly version: string
+  readonly allowPrivate?: boolean
+  readonly optOut?: readonly string[]
+  /** All traffic leaves from this address or not at all. */
+  readonly bind?: string | undefined
+  readonly families?: readonly (4 | 6)[] | undefined
+}
+
+export interface Mapper extends AsyncDisposable {
+  readonly gate: Gate
+  /** The port we announce; nothing listens there for peers. */
+  readonly port: number
+  /** How the DHT was entered; undefined without the DHT. */
+  readonly bootstrapped: Promise<BootstrapReport> | undefined
+  round(targets: readonly Target[], options: RoundOptions): AsyncGenerator<SwarmatlasEvent, RoundResult>
+  /** Says `stopped` to the trackers and closes all sockets. Idempotent. */
+  close(): Promise<void>
+}
+
+export async function createMapper(
+  { host, logger, meter, journal }: MapperComponents,
+  options: MapperOptions,
+): Promise<Mapper> {
+  const { clock, random } = host
+  const { profile, channels, bind, families } = options
+  const { allowPrivate = false, optOut = [] } = options
+  const policy = createAddressPolicy({ clock }, { profile, allowPrivate, optOut })
+  const gate = createGate({ host, policy, meter }, { bind, families })
+  const components = { gate, clock, random, logger, meter }
+  const peerId = createPeerId(random, options.version)
+  const stopping = new AbortController()
+
+  const held = await holdPort(gate)
+  const trackers = channels.includes('tracker')
+    ? createTrackerClient(
+        { ...components, journal },
+        { peerId, port: held.port, userAgent: clientName(options.version) },
+      )
+    : undefined
+  const dht = channels.includes('dht')
+    ? await createDhtCrawler(components, { bootstrap: options.bootstrap, concurrency: profile.dhtConcurrency })
+    : undefined
+  const access = dht === undefined ? undefined : enterDht(dht, stopping.signal)
+  const collectors: RoundCollectors = {
+    clock,
+    logger,
+    policy,
+    settings: options,
+    dht: access,
+    trackers,
+    harvester: channels.includes('pex')
+      ? createHarvester(components, { peerId, clientName: clientName(options.version) })
+      : undefined,
+    pool: createSessionPool({ places: profile.sessions }),
+    lookups: createSemaphore({ places: limits.lookupsAtOnce }),
+    announces: createSemaphore({ places: limits.announcesAtOnce }),
+  }
+
+  let closing: Promise<void> | undefined
+  const close = () => {
+    closing ??= (async () => {
+      stopping.abort()
+      await Promise.all([trackers?.close(), dht?.close()])
+      await held.close()
+    })()
+    return closing
+  }
+  return {
+    gate,
+    port: held.port,
+    bootstrapped: access?.ready,
+    round: (targets, roundOptions) => runRound(collectors, targets, roundOptions),
+    close,
+    [Symbol.asyncDispose]: close,
+  }
+}
+
+function enterDht(crawler: DhtCrawler, signal: AbortSignal): DhtAccess {
+  const ready = crawler.bootstrap({ signal })
+  // Whoever waits for it sees the abort; nobody else has to.
+  ready.catch(() => {})
+  return { crawler, ready }
+}
+
+/**
+ * A tracker lists whoever announces, with a port. Holding a UDP port open and its TCP twin closed makes that port ours,
+ * so that nobody is sent to a stranger's service.
+ */
+async function holdPort(gate: Gate): Promise<{ port: number; close(): Promise<void> }> {
+  const family = gate.families[0] ?? 4
+  try {
+    const socket = await gate.udp({ family, channel: 'tracker', onMessage() {}, onError() {} })
+    return { port: socket.local.port, close: () => socket.close() }
+  } catch (error) {
+    throw new SwarmatlasError('NO_NETWORK', `no UDP socket can be opened: ${messageOf(error)}`, {
+      cause: error,
+      hint: 'check that the address given by --bind is an address of this machine',
+    })
+  }
+}
+
+function clientName(version: string): string {
+  return `Swarmatlas ${version}`
+}
