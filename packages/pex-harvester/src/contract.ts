@@ -1,0 +1,36 @@
+/** What a visit takes and what it tells while it lasts; its outcome is core's Visit. */
+import type { Claim, Endpoint, InfoHash, Observation } from '@swarmatlas/core'
+
+export interface HarvesterOptions {
+  /** 20 bytes. */
+  peerId: Uint8Array
+  /** Our honest `v` (BEP 10). */
+  clientName: string
+}
+
+export interface VisitOptions {
+  swarm: InfoHash
+  signal: AbortSignal
+  /** How well the endpoint is founded, for the address policy. */
+  claim: Claim
+  /** Life of the session after its transport opened, at most limits.sessionStayCeilingMs; only metadata under way extends it. */
+  stayMs: number
+  /** While true (BEP 27): no DHT bit, no PEX. May turn true during the visit. */
+  private: () => boolean
+  /** Asked before each request; when it turns false fetching stops. */
+  wantsMetadata: () => boolean
+  /** Undefined until metadata is verified. */
+  pieceCount: () => number | undefined
+}
+
+export type SessionEvent =
+  | { readonly type: 'opened'; readonly atMs: number }
+  /** `peerId`: 40 hex digits. */
+  | { readonly type: 'handshaken'; readonly atMs: number; readonly peerId: string }
+  | { readonly type: 'observation'; readonly observation: Observation }
+  /** Verified against the swarm's hash. */
+  | { readonly type: 'metadata'; readonly bytes: Uint8Array }
+  /** The peer's metadata is false, or larger than limits.metadataBytes. */
+  | { readonly type: 'metadata-rejected'; readonly problem: string }
+  /** The peer runs a DHT node there (PORT, BEP 5). */
+  | { readonly type: 'dht-node'; readonly endpoint: Endpoint }

@@ -1,0 +1,361 @@
+/**
+ * One session over an open connection, whatever carries it: handshake, talk, leave. A single alarm holds all deadlines:
+ * whenever something happened, or may be over, `#review` asks what there is still to wait for.
+ */
+import {
+  type Clock,
+  type Endpoint,
+  type Gate,
+  type Logger,
+  limits,
+  type Meter,
+  messageOf,
+  type Outcome,
+  type TcpStream,
+  type Timer,
+  type Visit,
+} from '@swarmatlas/core'
+import { clientName } from './client-name.ts'
+import type { HarvesterOptions, SessionEvent, VisitOptions } from './contract.ts'
+import { type ExtensionFacts, readExtensionHandshake } from './extension-handshake.ts'
+import { createFrameGuard } from './frame-guard.ts'
+import { createGuardedWire, type GuardedWire, type PeerHandshake } from './guarded-wire.ts'
+import { createMetadataFetch, type MetadataFetch } from './metadata.ts'
+import { createPexLog, type PexLog } from './pex-log.ts'
+import { createRoleReader, type RoleVerdict } from './role.ts'
+
+/** An open stream that carries plain text; what lies below it is recorded only. */
+export interface Connection {
+  readonly stream: TcpStream
+  readonly transport: Visit['transport']
+  readonly encryption: Visit['encryption']
+}
+
+export interface SessionComponents {
+  gate: Pick<Gate, 'policy'>
+  clock: Clock
+  logger: Logger
+  meter: Meter
+}
+
+export interface SessionOptions extends HarvesterOptions {
+  peer: Endpoint
+  connection: Connection
+  visit: VisitOptions
+}
+
+/** The visit but for its times, which began with the dial. */
+export type SessionResult = Omit<Visit, 'atMs' | 'durationMs'>
+
+export interface Session {
+  /**
+   * Call once. Events wait for a slow consumer: at most limits.pexMessages · limits.pexEntries of them and a handful.
+   * However it ends, the connection is closed and no timer is left.
+   */
+  run(): AsyncGenerator<SessionEvent, SessionResult>
+}
+
+export function createSession(components: SessionComponents, options: SessionOptions): Session {
+  return new WireSession(components, options)
+}
+
+interface Ending {
+  readonly outcome: Outcome
+  readonly detail?: string
+  readonly refuted?: boolean
+}
+
+class WireSession implements Session {
+  readonly #clock: Clock
+  readonly #components: SessionComponents
+  readonly #options: SessionOptions
+  readonly #visit: VisitOptions
+  readonly #stream: TcpStream
+  readonly #openedMs: number
+  readonly #ourPeerId: string
+  readonly #guard = createFrameGuard()
+  readonly #role = createRoleReader()
+  readonly #pex: PexLog
+  readonly #wire: GuardedWire
+  #events: SessionEvent[] = []
+  #wake: () => void = () => {}
+  #alarm: Timer | undefined
+  #ending: (Ending & { atMs: number }) | undefined
+  #handshake: (PeerHandshake & { atMs: number }) | undefined
+  /** Undefined until the peer's extension handshake came. */
+  #facts: ExtensionFacts | undefined
+  #fetch: MetadataFetch | undefined
+  #fetchOver = false
+  #firstPexMs: number | undefined
+  #dhtNodeTold = false
+  /** Something came that may change what there is to wait for; HAVEs wait for the next alarm. */
+  #news = false
+
+  constructor(components: SessionComponents, options: SessionOptions) {
+    this.#components = components
+    this.#options = options
+    this.#clock = components.clock
+    this.#visit = options.visit
+    this.#stream = options.connection.stream
+    this.#openedMs = components.clock.monotonic()
+    this.#ourPeerId = Buffer.from(options.peerId).toString('hex')
+    this.#pex = createPexLog(components, { swarm: options.visit.swarm, teller: options.peer })
+    this.#wire = createGuardedWire(
+      {
+        send: (bytes) => this.#send(bytes),
+        handshake: (handshake) => this.#onHandshake(handshake),
+        bitfield: (bits) => {
+          this.#role.bitfield(bits)
+          this.#news = true
+        },
+        have: (piece) => this.#role.have(piece),
+        haveAll: () => {
+          this.#role.haveAll()
+          this.#news = true
+        },
+        haveNone: () => this.#role.haveNone(),
+        port: (port) => this.#onPort(port),
+        extensionHandshake: (payload) => this.#onExtensionHandshake(payload),
+        metadata: (payload) => this.#onMetadata(payload),
+        pex: (payload) => this.#onPex(payload),
+      },
+      { clientName: options.clientName },
+    )
+  }
+
+  async *run(): AsyncGenerator<SessionEvent, SessionResult> {
+    const { signal, swarm } = this.#visit
+    const wake = () => this.#wake()
+    signal.addEventListener('abort', wake)
+    try {
+      this.#emit({ type: 'opened', atMs: this.#clock.now() })
+      this.#stream.on('data', (chunk: Uint8Array) => this.#onBytes(chunk))
+      this.#stream.on('error', (error) => this.#onClosed(messageOf(error)))
+      this.#stream.on('end', () => this.#onClosed('closed by the peer'))
+      this.#stream.on('close', () => this.#onClosed('closed by the peer'))
+      this.#wire.handshake(swarm, this.#options.peerId, { private: this.#visit.private() })
+      this.#review()
+      for (;;) {
+        signal.throwIfAborted()
+        const events = this.#events
+        this.#events = []
+        yield* events
+        if (this.#events.length > 0) continue
+        if (this.#ending !== undefined) return this.#result(this.#ending)
+        await new Promise<void>((resolve) => {
+          this.#wake = resolve
+          if (signal.aborted) resolve()
+        })
+      }
+    } finally {
+      signal.removeEventListener('abort', wake)
+      this.#end({ outcome: 'ok' })
+    }
+  }
+
+  #emit(event: SessionEvent): void {
+    if (this.#ending !== undefined) return
+    this.#events.push(event)
+    this.#wake()
+  }
+
+  /** The first ending counts. */
+  #end(ending: Ending): void {
+    if (this.#ending !== undefined) return
+    this.#ending = { ...ending, atMs: this.#clock.monotonic() }
+    this.#alarm?.cancel()
+    this.#wire.destroy()
+    this.#stream.destroy()
+    this.#components.meter.count(`session.end.${ending.outcome}`)
+    this.#wake()
+  }
+
+  #send(bytes: Uint8Array): void {
+    if (this.#ending === undefined) this.#stream.write(bytes)
+  }
+
+  #onBytes(chunk: Uint8Array): void {
+    try {
+      for (const frame of this.#guard.read(chunk)) {
+        const problem = this.#wire.feed(frame)?.problem
+        if (problem !== undefined) this.#end({ outcome: 'bad-message', detail: problem })
+        if (this.#ending !== undefined) return
+      }
+      if (this.#guard.problem !== undefined) this.#end({ outcome: 'bad-message', detail: this.#guard.problem })
+      if (this.#news) this.#review()
+    } catch (error) {
+      // No peer is known to get here; if one does, it ends its own session and no other.
+      this.#components.meter.count('session.exceptions')
+      this.#components.logger.warn('a peer threw in its session', { error: messageOf(error) })
+      this.#end({ outcome: 'bad-message', detail: messageOf(error) })
+    }
+  }
+
+  #onClosed(detail: string): void {
+    // Closed after our handshake and before its own: it wants nothing to do with this swarm.
+    this.#end({ outcome: 'reset', detail, refuted: this.#handshake === undefined })
+  }
+
+  #onHandshake(handshake: PeerHandshake): void {
+    this.#news = true
+    if (handshake.infoHash !== this.#visit.swarm) {
+      this.#end({ outcome: 'bad-message', detail: `answers for ${handshake.infoHash}`, refuted: true })
+      return
+    }
+    if (handshake.peerId === this.#ourPeerId) {
+      this.#end({ outcome: 'forbidden', detail: 'ourselves' })
+      return
+    }
+    this.#handshake = { ...handshake, atMs: this.#clock.monotonic() }
+    this.#components.gate.policy.vouch('peer', this.#options.peer)
+    this.#emit({ type: 'handshaken', atMs: this.#clock.now(), peerId: handshake.peerId })
+  }
+
+  #onExtensionHandshake(payload: Uint8Array): void {
+    const facts = readExtensionHandshake(payload, this.#facts)
+    if (facts === undefined) {
+      this.#components.meter.count('session.extension-malformed')
+      return
+    }
+    this.#news = true
+    if (this.#fetch !== undefined && facts.metadataSize !== this.#fetch.size) {
+      this.#rejectMetadata(`${this.#fetch.size} bytes first, then ${facts.metadataSize}`)
+    }
+    this.#facts = facts
+  }
+
+  #onPort(port: number): void {
+    if (port === 0 || this.#dhtNodeTold || this.#visit.private()) return
+    this.#dhtNodeTold = true
+    this.#emit({ type: 'dht-node', endpoint: { address: this.#options.peer.address, port } })
+  }
+
+  #onPex(payload: Uint8Array): void {
+    if (this.#visit.private()) return
+    this.#news = true
+    const observations = this.#pex.read(payload, this.#clock.now())
+    if (this.#pex.messages > 0) this.#firstPexMs ??= this.#clock.monotonic()
+    for (const observation of observations) this.#emit({ type: 'observation', observation })
+  }
+
+  #onMetadata(payload: Uint8Array): void {
+    this.#news = true
+    const step = this.#fetch?.receive(payload, this.#clock.monotonic())
+    if (step?.kind === 'rejected') this.#rejectMetadata(step.problem)
+    else if (step?.kind === 'refused') this.#endFetch()
+    else if (step?.kind === 'done') {
+      this.#emit({ type: 'metadata', bytes: step.bytes })
+      this.#endFetch()
+    }
+  }
+
+  #rejectMetadata(problem: string): void {
+    this.#emit({ type: 'metadata-rejected', problem })
+    this.#endFetch()
+  }
+
+  /** One attempt at the metadata a session. */
+  #endFetch(): void {
+    this.#fetch = undefined
+    this.#fetchOver = true
+  }
+
+  /** Asks for metadata while it is wanted, and gives up when the peer takes too long. */
+  #continueFetch(nowMs: number): void {
+    const { metadataId, metadataSize } = this.#facts ?? {}
+    if (this.#fetchOver || metadataId === undefined || metadataSize === undefined) return
+    if (!this.#visit.wantsMetadata()) {
+      // Wanted again later, it would start anew.
+      this.#fetch = undefined
+      return
+    }
+    if (metadataSize > limits.metadataBytes) {
+      this.#rejectMetadata(`${metadataSize} bytes`)
+      return
+    }
+    this.#fetch ??= createMetadataFetch(this.#visit.swarm, metadataSize, nowMs)
+    if (nowMs >= this.#fetch.deadlineMs) {
+      this.#components.meter.count('session.metadata-timeouts')
+      this.#endFetch()
+      return
+    }
+    for (let request = this.#fetch.request(); request !== undefined; request = this.#fetch.request()) {
+      this.#wire.extended(metadataId, request)
+    }
+  }
+
+  #review(): void {
+    if (this.#ending !== undefined) return
+    this.#news = false
+    const nowMs = this.#clock.monotonic()
+    this.#continueFetch(nowMs)
+    const untilMs = this.#waitUntilMs()
+    if (nowMs >= untilMs) {
+      this.#end(this.#handshake === undefined ? { outcome: 'timeout', detail: 'no handshake' } : { outcome: 'ok' })
+      return
+    }
+    this.#alarm?.cancel()
+    this.#alarm = this.#clock.timer(Math.min(untilMs - nowMs, limits.sessionReviewMs), () => this.#review())
+  }
+
+  /** The (monotonic) time until which something that we came for can still come. */
+  #waitUntilMs(): number {
+    const ceilingMs = this.#openedMs + limits.sessionStayCeilingMs
+    const stayMs = Math.min(this.#openedMs + this.#visit.stayMs, ceilingMs)
+    if (this.#handshake === undefined) return Math.min(this.#openedMs + limits.handshakeTimeoutMs, stayMs)
+    const { atMs: handshakenMs, extended } = this.#handshake
+    let untilMs = this.#verdict(handshakenMs).role === 'seed' ? 0 : handshakenMs + limits.roleWaitMs
+    if (extended && this.#facts === undefined) untilMs = Math.max(untilMs, handshakenMs + limits.extensionTimeoutMs)
+    if (this.#facts?.pexId !== undefined && !this.#visit.private()) {
+      untilMs = Math.max(untilMs, this.#firstPexMs === undefined ? stayMs : this.#firstPexMs + limits.afterPexMs)
+    }
+    return Math.max(Math.min(untilMs, stayMs), Math.min(this.#fetch?.deadlineMs ?? 0, ceilingMs))
+  }
+
+  #verdict(atMs: number): RoleVerdict {
+    const heardMs = this.#handshake === undefined ? 0 : atMs - this.#handshake.atMs
+    return this.#role.verdict({
+      pieceCount: this.#visit.pieceCount(),
+      uploadOnly: this.#facts?.uploadOnly ?? false,
+      silenceTells: this.#facts !== undefined && heardMs >= limits.roleWaitMs,
+    })
+  }
+
+  #result({ outcome, detail, refuted = false, atMs: endedMs }: Ending & { atMs: number }): SessionResult {
+    const { peer, connection } = this.#options
+    const peerId = this.#handshake?.peerId
+    // The piece count may have come with the consumer's last steps: the verdict is asked for now, as of the end.
+    const { role, progress } = this.#verdict(endedMs)
+    return {
+      swarm: this.#visit.swarm,
+      peer,
+      outcome,
+      opened: true,
+      handshaken: peerId !== undefined,
+      refuted,
+      transport: connection.transport,
+      encryption: connection.encryption,
+      pexAdded: this.#pex.added,
+      bytesIn: this.#stream.bytesRead,
+      bytesOut: this.#stream.bytesWritten,
+      ...present({
+        detail,
+        peerId,
+        client: peerId === undefined ? undefined : clientName(this.#facts?.clientName, peerId),
+        role,
+        progress,
+        listenPort: this.#facts?.listenPort,
+        metadataSize: this.#facts?.metadataSize,
+        speaksPex: this.#facts === undefined ? undefined : this.#facts.pexId !== undefined,
+        yourIp: this.#facts?.yourIp,
+      }),
+    }
+  }
+}
+
+/** The members that are not undefined. */
+function present<T extends object>(members: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined)) as {
+    [K in keyof T]?: Exclude<T[K], undefined>
+  }
+}
