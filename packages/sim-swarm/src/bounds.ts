@@ -9,11 +9,16 @@ export const bounds = {
   dhtHolders: 8,
   /** Peers in one get_peers reply, as libtorrent has it. */
   dhtValues: 100,
-  /** Peers kept per hash at a node; announcements over it are refused. */
+  /** Peers of one hash at a node above which it takes no more announcements. */
   dhtStoredPeers: 2_000,
   /** Hashes that strangers may make a node remember. */
   dhtStoredHashes: 200,
+  /** Hashes whose get_peers are counted one by one. */
+  dhtCountedHashes: 10_000,
   dhtTokenBytes: 8,
+  /** Nesting and values of a query; honest ones have 3 and fewer than 20. */
+  krpcDepth: 6,
+  krpcItems: 1_000,
   /** Nodes named as bootstrap. */
   dhtBootstrapNodes: 3,
 
@@ -37,6 +42,10 @@ export const bounds = {
   peerConnections: 500,
   /** The longest message taken; a client that maps needs none longer. */
   peerMessageBytes: 1_048_576,
+  extensionDepth: 8,
+  extensionItems: 5_000,
+  /** Requests it says it would queue (`reqq`, BEP 10). */
+  peerRequestQueue: 250,
   /** Bytes that may wait for a client which does not read. */
   peerUnsentBytes: 4_194_304,
   /** Piece of metadata (BEP 9). */

@@ -1,4 +1,5 @@
 /** What was opened and must be closed, also when the opening of the rest fails half-way. */
+import type { TcpStream } from '@swarmatlas/core'
 
 export interface Closers {
   /** After `close` began, what is added is closed at once. */
@@ -20,4 +21,14 @@ export function createClosers(): Closers {
       await closing
     },
   }
+}
+
+/** Ends the streams, and resolves when they have said so to those that listen. */
+export async function destroyAll(streams: Iterable<TcpStream>): Promise<void> {
+  const ends = [...streams].map((stream) => {
+    const closed = new Promise((resolve) => stream.once('close', resolve))
+    stream.destroy()
+    return closed
+  })
+  await Promise.all(ends)
 }

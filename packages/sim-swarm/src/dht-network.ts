@@ -5,10 +5,9 @@ import type { Closers } from './closers.ts'
 import type { SimCounters } from './counters.ts'
 import { openDhtNode } from './dht-node.ts'
 import type { Prng } from './prng.ts'
-import { type Contact, closest, sortedById, tableOf } from './routing.ts'
+import { closest, sortedById, tableOf } from './routing.ts'
 
 export interface SimDht {
-  readonly nodes: readonly Contact[]
   readonly bootstrap: HostPort[]
   /** Stores the peers at the nodes nearest to the hash that are alive, where a perfect announce would put them. */
   store(hash: InfoHash, peers: readonly Endpoint[]): void
@@ -32,7 +31,6 @@ export async function openDht(
   const alive = new Map(nodes.slice(0, live).map(({ node }) => [node.contact, node]))
   const contacts = [...alive.keys()]
   return {
-    nodes: contacts,
     bootstrap: contacts
       .slice(0, bounds.dhtBootstrapNodes)
       .map(({ endpoint }) => ({ host: endpoint.address, port: endpoint.port })),

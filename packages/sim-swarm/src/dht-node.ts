@@ -35,8 +35,7 @@ export interface SimDhtNodeOptions {
   dead: boolean
 }
 
-type Args = BencodedDict
-
+const SERVER_ERROR = 202
 const PROTOCOL_ERROR = 203
 const METHOD_UNKNOWN = 204
 
@@ -52,7 +51,7 @@ export async function openDhtNode(
 
   function onMessage(bytes: Uint8Array, from: Endpoint): void {
     if (dead) return
-    const message = decodeBencode(bytes, { maxDepth: 6, maxItems: 1_000 })
+    const message = decodeBencode(bytes, { maxDepth: bounds.krpcDepth, maxItems: bounds.krpcItems })
     const dict = message instanceof Map ? message : undefined
     const transaction = read.bytes(dict, 't')
     if (read.text(dict, 'y') !== 'q' || transaction === undefined) {
@@ -60,7 +59,8 @@ export async function openDhtNode(
       return
     }
     const args = read.dict(dict, 'a')
-    const answer = read.bytes(args, 'id')?.length === 20 ? reply(read.text(dict, 'q'), args as Args, from) : undefined
+    const answer =
+      read.bytes(args, 'id')?.length === 20 ? reply(read.text(dict, 'q'), args as BencodedDict, from) : undefined
     if (answer === undefined) counters.dhtMalformed++
     else {
       increment(counters.dhtQueriesByNode, key)
@@ -78,7 +78,7 @@ export async function openDhtNode(
 
   type Answer = { values: { [key: string]: Encodable } } | { error: readonly [number, string] }
 
-  function reply(method: string | undefined, args: Args, from: Endpoint): Answer | undefined {
+  function reply(method: string | undefined, args: BencodedDict, from: Endpoint): Answer | undefined {
     switch (method) {
       case 'ping':
         return { values: {} }
@@ -90,7 +90,8 @@ export async function openDhtNode(
         const target = idIn(args, 'info_hash')
         if (target === undefined) return undefined
         const hash = infoHashFromBytes(target)
-        increment(counters.dhtGetPeersByHash, hash)
+        const counted = counters.dhtGetPeersByHash
+        if (counted.has(hash) || counted.size < bounds.dhtCountedHashes) increment(counted, hash)
         const peers = held.get(hash)
         const values = peers && prng.sample([...peers.values()], bounds.dhtValues)
         return { values: { token: tokenFor(from), [nodesKey]: nodesNear(target), ...(values && { values }) } }
@@ -105,7 +106,9 @@ export async function openDhtNode(
           return { error: [PROTOCOL_ERROR, 'bad token'] }
         }
         const hash = infoHashFromBytes(target)
-        if (!held.has(hash) && held.size >= bounds.dhtStoredHashes) return { error: [202, 'full'] }
+        const known = held.get(hash)?.size
+        if (known === undefined ? held.size >= bounds.dhtStoredHashes : known >= bounds.dhtStoredPeers)
+          return { error: [SERVER_ERROR, 'full'] }
         store(hash, [{ address: from.address, port }])
         counters.dhtAnnounces++
         return { values: {} }
@@ -128,9 +131,7 @@ export async function openDhtNode(
   function store(hash: InfoHash, peers: readonly Endpoint[]): void {
     const known = held.get(hash) ?? new Map<string, Uint8Array>()
     held.set(hash, known)
-    for (const peer of peers) {
-      if (known.size < bounds.dhtStoredPeers) known.set(endpointKey(peer), encodeCompact(peer))
-    }
+    for (const peer of peers) known.set(endpointKey(peer), encodeCompact(peer))
   }
 
   const socket = await udp.open({ family, address, onMessage, onError() {} })
@@ -145,7 +146,7 @@ export async function openDhtNode(
   }
 }
 
-function idIn(args: Args, key: string): Uint8Array | undefined {
+function idIn(args: BencodedDict, key: string): Uint8Array | undefined {
   const bytes = read.bytes(args, key)
   return bytes?.length === 20 ? bytes : undefined
 }

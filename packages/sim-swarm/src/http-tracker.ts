@@ -13,7 +13,7 @@ import {
   type TcpStream,
 } from '@swarmatlas/core'
 import { bounds } from './bounds.ts'
-import type { Closers } from './closers.ts'
+import { type Closers, destroyAll } from './closers.ts'
 import type { SimCounters } from './counters.ts'
 import type { TrackerList } from './tracker-list.ts'
 
@@ -53,7 +53,7 @@ export async function openHttpTracker(
   function announce(parameters: Parameters, from: Endpoint): Encodable {
     const hash = hashesIn(parameters)[0]
     const port = Number(parameters.get('port')?.[0])
-    if (hash === undefined || !(port >= 1 && port <= 65_535)) return failure('invalid request')
+    if (hash === undefined || !Number.isInteger(port) || port < 1 || port > 65_535) return failure('invalid request')
     const numwant = parameters.get('numwant')?.[0]
     const answer = list.announce({
       hash,
@@ -89,8 +89,7 @@ export async function openHttpTracker(
 
   const listener = await tcp.listen({ address, port: 0, onConnection })
   closers.add(async () => {
-    for (const stream of streams) stream.destroy()
-    await listener.close()
+    await Promise.all([destroyAll(streams), listener.close()])
   })
   return `http://${endpointKey(listener.local)}/announce`
 }

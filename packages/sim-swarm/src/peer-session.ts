@@ -128,7 +128,7 @@ export function runSession(
         m: { ut_metadata: OUR_METADATA, ut_pex: persona.private ? undefined : OUR_PEX },
         metadata_size: persona.infoBytes.length,
         p: persona.listenPort,
-        reqq: 250,
+        reqq: bounds.peerRequestQueue,
         upload_only: persona.uploadOnly ? 1 : undefined,
         v: persona.client,
         yourip: addressBytes(from.address),
@@ -153,7 +153,7 @@ export function runSession(
     const names = read.dict(dict, 'm')
     theirMetadata = read.integer(names, 'ut_metadata') ?? theirMetadata
     theirPex = read.integer(names, 'ut_pex') ?? theirPex
-    if (isExtensionId(theirPex) && !persona.private) pexTimer ??= clock.timer(bounds.pexDelayMs, sendPex)
+    if (isExtensionId(theirPex) && connected.length > 0) pexTimer ??= clock.timer(bounds.pexDelayMs, sendPex)
   }
 
   function onMetadata(dict: BencodedDict): void {

@@ -1,7 +1,7 @@
 /** A peer that listens: it says what it is and whom it knows, gives metadata, and never content. */
 import type { Endpoint, Host, TcpStream } from '@swarmatlas/core'
 import { bounds } from './bounds.ts'
-import type { Closers } from './closers.ts'
+import { type Closers, destroyAll } from './closers.ts'
 import type { SimCounters } from './counters.ts'
 import { type Persona, type PexEntry, runSession } from './peer-session.ts'
 
@@ -49,11 +49,10 @@ export async function openPeer(
     },
   })
   const endpoint = listener.local
-  let closing: Promise<void> | undefined
-  const close = () => {
-    for (const stream of streams) stream.destroy()
-    closing ??= listener.close()
-    return closing
+  let closing: Promise<unknown> | undefined
+  const close = async () => {
+    closing ??= Promise.all([destroyAll(streams), listener.close()])
+    await closing
   }
   closers.add(close)
   return {

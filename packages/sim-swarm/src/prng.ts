@@ -2,8 +2,6 @@
 import { createHash } from 'node:crypto'
 
 export interface Prng {
-  /** A float in [0, 1). */
-  float(): number
   /** An integer in [0, bound). */
   below(bound: number): number
   bytes(length: number): Uint8Array
@@ -28,7 +26,6 @@ export function createPrng(seed: number | string): Prng {
 
   const below = (bound: number) => Math.floor((next() / 2 ** 32) * bound)
   return {
-    float: () => next() / 2 ** 32,
     below,
     bytes: (length) => Uint8Array.from({ length }, () => next() & 0xff),
     sample(items, count) {

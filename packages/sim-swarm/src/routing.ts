@@ -48,12 +48,23 @@ export function tableOf(own: Contact, sorted: readonly Contact[], prng: Prng): C
   let high = sorted.length
   for (let bit = 0; bit < 160 && high - low > 1; bit++) {
     const split = firstWithBit(sorted, bit, low, high)
-    const far = hasBit(own.id, bit) ? sorted.slice(low, split) : sorted.slice(split, high)
-    if (hasBit(own.id, bit)) low = split
-    else high = split
-    table.push(...prng.sample(far, bounds.dhtBucketNodes))
+    if (hasBit(own.id, bit)) {
+      table.push(...drawBetween(sorted, low, split, prng))
+      low = split
+    } else {
+      table.push(...drawBetween(sorted, split, high, prng))
+      high = split
+    }
   }
   return table
+}
+
+/** A bucket of those in [low, high). Never copies the range: the first bucket draws on half of the DHT. */
+function drawBetween(sorted: readonly Contact[], low: number, high: number, prng: Prng): Contact[] {
+  if (high - low <= bounds.dhtBucketNodes) return sorted.slice(low, high)
+  const drawn = new Set<Contact>()
+  while (drawn.size < bounds.dhtBucketNodes) drawn.add(sorted[low + prng.below(high - low)] as Contact)
+  return [...drawn]
 }
 
 /** Ids in [low, high) agree in all bits before `bit`: those without it come first. */

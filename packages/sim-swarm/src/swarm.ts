@@ -16,7 +16,7 @@ export interface SimTorrent extends MadeTorrent {
   /** Announce URLs. */
   readonly trackers: readonly string[]
   readonly peers: readonly SimPeer[]
-  /** endpointKeys of the peers that are alive. */
+  /** endpointKeys of the peers that are alive, silent ones too. */
   readonly truth: ReadonlySet<string>
 }
 

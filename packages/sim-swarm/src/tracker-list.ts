@@ -4,12 +4,12 @@ import { bounds } from './bounds.ts'
 import type { SimCounters } from './counters.ts'
 import type { Prng } from './prng.ts'
 
-export interface Listed {
+interface Listed {
   readonly endpoint: Endpoint
   readonly seed: boolean
 }
 
-export interface Announce {
+interface Announce {
   readonly hash: InfoHash
   /** Address the announce came from, with the port that it names. */
   readonly client: Endpoint
@@ -19,7 +19,7 @@ export interface Announce {
 }
 
 /** The numbers of a scrape (BEP 48). */
-export interface Figures {
+interface Figures {
   readonly complete: number
   readonly incomplete: number
   readonly downloaded: number
@@ -58,7 +58,7 @@ export function createTrackerList({ counters, prng }: { counters: SimCounters; p
       if (stopped) counters.trackerStopped++
       const key = endpointKey(client)
       if (stopped) swarm.clients.delete(key)
-      else if (swarm.clients.size < bounds.trackerClients) {
+      else if (client.port > 0 && swarm.clients.size < bounds.trackerClients) {
         swarm.clients.set(key, { endpoint: client, seed: left === 0 })
       }
       const others = [...swarm.peers, ...swarm.clients.values()].filter((peer) => endpointKey(peer.endpoint) !== key)

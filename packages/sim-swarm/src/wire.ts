@@ -1,6 +1,8 @@
 /** The peer wire protocol in bytes: handshake (BEP 3), messages, extension messages (BEP 10), fast extension (BEP 6). */
 import { type BencodedDict, decodeBencodePrefix, type Encodable, encodeBencode } from '@swarmatlas/core'
+import { bounds } from './bounds.ts'
 
+const LIMITS = { maxDepth: bounds.extensionDepth, maxItems: bounds.extensionItems }
 export const HANDSHAKE_BYTES = 68
 const PROTOCOL = Buffer.from('\u0013BitTorrent protocol', 'latin1')
 
@@ -16,7 +18,7 @@ export const messageId = {
 } as const
 
 /** Reserved bits of the handshake. */
-export interface Reserved {
+interface Reserved {
   readonly extensions: boolean
   readonly fast: boolean
   readonly dht: boolean
@@ -75,6 +77,6 @@ export function encodeExtended(
 /** Id and dictionary of an extension message's payload; undefined when it holds none. */
 export function decodeExtended(payload: Uint8Array): { id: number; dict: BencodedDict } | undefined {
   const id = payload[0]
-  const decoded = decodeBencodePrefix(payload.subarray(1), { maxDepth: 8, maxItems: 5_000 })
+  const decoded = decodeBencodePrefix(payload.subarray(1), LIMITS)
   return id !== undefined && decoded?.value instanceof Map ? { id, dict: decoded.value } : undefined
 }
