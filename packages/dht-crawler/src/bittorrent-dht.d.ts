@@ -3,9 +3,9 @@
 declare module 'k-rpc' {
   // An ambient module may not import a relative one.
   type KrpcQuery = import('./krpc.ts').KrpcQuery
-  type KrpcPeer = import('./krpc-socket.ts').KrpcPeer
-  type KrpcSocket = import('./krpc-socket.ts').KrpcSocket
-  type QueryCallback = import('./krpc-socket.ts').QueryCallback
+  type KrpcPeer = import('./krpc-interface.ts').KrpcPeer
+  type KrpcSocket = import('./krpc-interface.ts').KrpcSocket
+  type QueryCallback = import('./krpc-interface.ts').QueryCallback
 
   export interface KRpc {
     readonly id: Buffer

@@ -9,7 +9,7 @@ import {
   type Purpose,
   type Resolver,
 } from '@swarmatlas/core'
-import { type KrpcAnswer, QueryFailure } from './krpc-socket.ts'
+import { type KrpcAnswer, QueryFailure } from './krpc-interface.ts'
 
 export interface BootstrapReport {
   /** Nodes in the routing table, known to answer. */
@@ -50,7 +50,7 @@ export async function bootstrap(
   const startedMs = clock.monotonic()
   const tally = { resolved: 0, asked: 0, answered: 0, refused: new Set<string>() }
 
-  const report = await new Promise<BootstrapReport>((resolve, reject) => {
+  return await new Promise<BootstrapReport>((resolve, reject) => {
     const abort = () => reject(signal.reason)
     signal.addEventListener('abort', abort, { once: true })
     const finish = () => {
@@ -98,7 +98,6 @@ export async function bootstrap(
     const workers = Array.from({ length: concurrency }, trySaved)
     Promise.all([...bootstrap.map(tryHost), ...workers]).then(finish, reject)
   })
-  return report
 
   function problem(): string {
     if (bootstrap.length + savedNodes.length === 0) return 'no bootstrap node was given'

@@ -19,7 +19,8 @@ import { Client } from 'bittorrent-dht'
 import krpc from 'k-rpc'
 import { type BootstrapReport, bootstrap } from './bootstrap.ts'
 import type { KrpcQuery, KrpcResponse } from './krpc.ts'
-import { type KrpcAnswer, openKrpcSocket, QueryFailure } from './krpc-socket.ts'
+import { type KrpcAnswer, QueryFailure } from './krpc-interface.ts'
+import { openKrpcSocket } from './krpc-socket.ts'
 import { createLookup, type Lookup } from './lookup.ts'
 
 export interface DhtCrawlerComponents {

@@ -16,75 +16,19 @@ import {
   messageOf,
   type Purpose,
   type Random,
-  type Refusal,
   SwarmatlasError,
   type Timer,
 } from '@swarmatlas/core'
+import { type Contact, decodeKrpc, encodeContacts, encodeQuery, type KrpcQuery, type KrpcReply } from './krpc.ts'
 import {
-  type Contact,
-  decodeKrpc,
-  encodeContacts,
-  encodeQuery,
-  type KrpcQuery,
-  type KrpcReply,
-  type KrpcResponse,
-} from './krpc.ts'
+  type KrpcAnswer,
+  type KrpcPeer,
+  type KrpcSocket,
+  type KrpcWatcher,
+  type QueryCallback,
+  QueryFailure,
+} from './krpc-interface.ts'
 import { createQueryTimeout } from './query-timeout.ts'
-
-/** A node as k-rpc passes it around. */
-export interface KrpcPeer {
-  readonly id?: Buffer | null
-  readonly host?: string
-  readonly address?: string
-  readonly port: number
-  /** `dht` when undefined. */
-  readonly purpose?: Purpose
-}
-
-/** What k-rpc and its callers get to see of a reply. */
-export interface KrpcAnswer {
-  readonly r: { readonly id: Buffer; readonly nodes: Buffer }
-  /** The nodes of `r.nodes`. */
-  readonly contacts: readonly Contact[]
-}
-
-/** k-rpc takes a node from its table when a query to it fails with `ETIMEDOUT` or `EUNEXPECTEDNODE`. */
-export class QueryFailure extends Error {
-  readonly code: string | number
-  /** Set when nothing was sent. */
-  readonly refusal: Refusal | undefined
-
-  constructor(code: string | number, refusal?: Refusal) {
-    super(refusal === undefined ? `query failed: ${code}` : `query refused: ${refusal.reason}`)
-    this.code = code
-    this.refusal = refusal
-  }
-}
-
-export type QueryCallback = (error: QueryFailure | null, answer: KrpcAnswer | null, peer: KrpcPeer) => void
-
-/** Who watches the traffic, query by query. */
-export interface KrpcWatcher {
-  /** False: the query fails unsent. */
-  wants(query: KrpcQuery): boolean
-  sent(query: KrpcQuery): void
-  /** Late replies come here, too. */
-  replied(query: KrpcQuery, response: KrpcResponse, from: Endpoint): void
-}
-
-export interface KrpcSocket extends EventEmitter {
-  /** Queries without an outcome yet; k-rpc keeps this below its `concurrency`. */
-  readonly inflight: number
-  readonly sendErrors: number
-  readonly lastSendError: string | undefined
-  query(peer: KrpcPeer, query: KrpcQuery, callback?: QueryCallback): void
-  /** Ends the queries that match; they fail with `ECANCELED`. */
-  cancel(matches: (query: KrpcQuery) => boolean): void
-  address(): Endpoint
-  /** The socket is open already: only says so (`listening`). */
-  bind(): void
-  destroy(done?: () => void): void
-}
 
 interface Components {
   gate: Gate
@@ -231,7 +175,7 @@ class GuardedSocket extends EventEmitter implements KrpcSocket {
       return undefined
     }
     transaction.sentAtMs = clock.monotonic()
-    transaction.timer = clock.timer(this.#timeout.ms, () => this.#timedOut(transaction))
+    this.#awaitReply(transaction, transaction.sentAtMs)
     watcher.sent(transaction.query)
     return undefined
   }
@@ -250,15 +194,28 @@ class GuardedSocket extends EventEmitter implements KrpcSocket {
     }
   }
 
+  #awaitReply(transaction: Transaction, sentAtMs: number): void {
+    const { clock } = this.#components
+    const restMs = sentAtMs + this.#timeout.ms - clock.monotonic()
+    transaction.timer?.cancel()
+    transaction.timer = clock.timer(Math.max(restMs, 0), () => this.#timedOut(transaction, sentAtMs))
+  }
+
+  /** What was learnt holds for the queries under way, too: the first lookup would wait long for the dead else. */
+  #learn(roundTripMs: number): void {
+    if (!this.#timeout.observe(roundTripMs)) return
+    for (const transaction of this.#transactions.values()) {
+      const { callback, sentAtMs } = transaction
+      if (callback !== undefined && sentAtMs !== undefined) this.#awaitReply(transaction, sentAtMs)
+    }
+  }
+
   /** The caller stops waiting; we keep an ear open until no reply can be expected any more. */
-  #timedOut(transaction: Transaction): void {
+  #timedOut(transaction: Transaction, sentAtMs: number): void {
     const { clock, meter } = this.#components
-    const waitedMs = clock.monotonic() - (transaction.sentAtMs as number)
-    transaction.timer = clock.timer(
-      limits.dhtQueryTimeoutMs - waitedMs,
-      () => this.#transactions.delete(transaction.tid),
-      { keepAlive: false },
-    )
+    const restMs = sentAtMs + limits.dhtQueryTimeoutMs - clock.monotonic()
+    const forget = () => void this.#transactions.delete(transaction.tid)
+    transaction.timer = clock.timer(restMs, forget, { keepAlive: false })
     meter.count('dht.timeout')
     this.#settle(transaction, new QueryFailure('ETIMEDOUT'), null)
   }
@@ -292,7 +249,7 @@ class GuardedSocket extends EventEmitter implements KrpcSocket {
       return
     }
     const { transaction, sentAtMs, reply } = matched
-    this.#timeout.observe(clock.monotonic() - sentAtMs)
+    this.#learn(clock.monotonic() - sentAtMs)
     gate.policy.vouch(transaction.purpose, from)
     if (reply.kind === 'error') {
       meter.count('dht.error-reply')

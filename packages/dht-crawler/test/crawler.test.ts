@@ -1,5 +1,6 @@
 import { EventEmitter, getEventListeners, setMaxListeners } from 'node:events'
 import {
+  type BencodedDict,
   encodeCompact,
   endpointKey,
   type Host,
@@ -139,6 +140,24 @@ describe('getPeers', () => {
     await Promise.all([rig.crawler.close(), rig.crawler.close()])
     expect(await waiting).toMatchObject({ done: true, value: { peers: 1 } })
     expect(await observe(rig.crawler)).toEqual([])
+  })
+
+  it('frees the places of an abandoned lookup at once', async () => {
+    await withVirtualTime({ seed: 4 }, async () => {
+      const net = createSimNetwork({ seed: 4, delayMs: [10, 10] })
+      const silent = { address: '5.0.0.2', port: 6_881 }
+      const values = [encodeCompact({ address: '5.0.0.3', port: 6_881 })]
+      const answer = ({ args }: { args: BencodedDict }) =>
+        args.has('info_hash') && infoHashFromBytes(args.get('info_hash') as Uint8Array) === HASH
+          ? { values, nodes: named([silent], infoHashBytes(HASH)) }
+          : {}
+      const node = await openNode(net.host('5.0.0.1'), { address: '5.0.0.1', port: 6_881, answer })
+      await using rig = await startRig(net.host('6.0.0.1'), { bootstrap: bootstrapAt(node), concurrency: 1 })
+      await rig.crawler.bootstrap({ signal: never })
+      for await (const _ of rig.crawler.getPeers(HASH, { signal: never })) break
+      const other = await collect(rig.crawler.getPeers(infoHashFromBytes(new Uint8Array(20)), { signal: never }))
+      expect(other.summary).toMatchObject({ replies: 1, durationMs: 20 })
+    })
   })
 
   it('asks nothing for one who gave up before it began', async () => {

@@ -234,4 +234,20 @@ describe('the strict policy', () => {
       expect(others).toEqual([])
     })
   })
+
+  it('lets forbidden addresses take no places among the nearest', async () => {
+    await withVirtualTime({ seed: 2 }, async () => {
+      const net = createSimNetwork({ seed: 2 })
+      const peer = encodeCompact({ address: '8.8.4.4', port: 6_881 })
+      const holder = await openNode(net.host('5.0.0.3'), { address: '5.0.0.3', port: 6_881, answer: holds(peer) })
+      const lies = Array.from({ length: 30 }, (_, index) => ({ address: `10.0.0.${index}`, port: 6_881 }))
+      const nodes = Buffer.concat([named(lies, infoHashBytes(HASH)), ...[holder.id, encodeCompact(holder.endpoint)]])
+      const answer = () => ({ nodes })
+      const liar = await openNode(net.host('5.0.0.1'), { address: '5.0.0.1', port: 6_881, answer })
+      const host = net.host('5.0.0.2')
+      await using rig = await startRig(host, { bootstrap: bootstrapAt(liar) }, { profile: 'aws', allowPrivate: false })
+      await rig.crawler.bootstrap({ signal: never })
+      expect(peersOf(await observe(rig.crawler))).toEqual(new Set(['8.8.4.4:6881']))
+    })
+  })
 })

@@ -2,7 +2,8 @@ import { countingMeter, type Endpoint, limits, profiles, read } from '@swarmatla
 import { createSimNetwork, type SimNetworkOptions, withVirtualTime } from '@swarmatlas/testkit'
 import { describe, expect, it } from 'vitest'
 import type { KrpcQuery, KrpcResponse } from '../src/krpc.ts'
-import { type KrpcAnswer, openKrpcSocket, type QueryFailure } from '../src/krpc-socket.ts'
+import type { KrpcAnswer, QueryFailure } from '../src/krpc-interface.ts'
+import { openKrpcSocket } from '../src/krpc-socket.ts'
 import { gateOn, openNode, type RigOptions, type ScriptedNode } from './rig.ts'
 
 const PING: KrpcQuery = { q: 'ping', a: { id: Buffer.alloc(20, 1) } }
@@ -147,6 +148,14 @@ describe('the guarded socket', () => {
       held[0]?.()
       await new Promise((wake) => setTimeout(wake, 100))
       expect(replied).toHaveLength(before + 1)
+    }))
+
+  it('applies what it learns to the queries under way', () =>
+    onNetwork({ delayMs: [20, 20] }, async ({ net, ask }) => {
+      await nodeAt(net)
+      const silence = ask({ address: '5.0.0.9', port: 6_881 })
+      for (let index = 0; index < 16; index++) await ask(NODE)
+      expect((await silence).afterMs).toBeLessThan(1_000)
     }))
 
   it('fails what is under way when it is destroyed', () =>
