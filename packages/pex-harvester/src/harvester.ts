@@ -25,7 +25,10 @@ export interface HarvesterComponents {
 }
 
 export interface Harvester {
-  /** Throws the signal's reason on abort, and nothing else. Returning early from the stream hangs up. */
+  /**
+   * Throws the signal's reason when aborted before the peer's handshake, and nothing else; an abort after it ends the
+   * visit with what is known. Returning early from the stream hangs up.
+   */
   visit(peer: Endpoint, options: VisitOptions): AsyncGenerator<SessionEvent, Visit>
 }
 

@@ -136,7 +136,11 @@ class WireSession implements Session {
       this.#wire.handshake(swarm, this.#options.peerId, { private: this.#visit.private() })
       this.#review()
       for (;;) {
-        signal.throwIfAborted()
+        if (signal.aborted) {
+          // What the peer said of itself is worth keeping.
+          if (this.#handshake === undefined) throw signal.reason
+          this.#end({ outcome: 'ok', detail: 'cut short' })
+        }
         const events = this.#events
         this.#events = []
         yield* events

@@ -303,15 +303,30 @@ describe('endings', () => {
     expect(stage.visit).toMatchObject({ outcome: 'forbidden', detail: 'ourselves', handshaken: false, refuted: false })
   })
 
-  test('abort throws the reason and hangs up', async () => {
+  test('abort before its handshake throws the reason and hangs up', async () => {
     const stop = new AbortController()
     const stage = await startVisit({ signal: stop.signal })
-    stage.peer.send(handshake(SWARM))
-    await settle()
     const reason = new Error('enough')
     stop.abort(reason)
     await settle()
     expect(stage.error).toBe(reason)
+    expect(stage.ours.destroyed).toBe(true)
+    expect(stage.clock.pending).toBe(0)
+  })
+
+  test('abort after its handshake keeps what it said of itself', async () => {
+    const stop = new AbortController()
+    const stage = await startVisit({ signal: stop.signal })
+    stage.peer.send(handshake(SWARM), extension(0, EXTENSION), SEED)
+    await settle()
+    stop.abort(new Error('enough'))
+    await settle()
+    expect(stage.visit).toMatchObject({
+      outcome: 'ok',
+      detail: 'cut short',
+      role: 'seed',
+      client: 'Transmission 4.0.6',
+    })
     expect(stage.ours.destroyed).toBe(true)
     expect(stage.clock.pending).toBe(0)
   })
