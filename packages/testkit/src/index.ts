@@ -1,5 +1,7 @@
+export * from './dht-question.ts'
 export * from './egress-guard.ts'
 export * from './leak-check.ts'
+export * from './real-clients.ts'
 export * from './seeded-random.ts'
 export * from './sim-network.ts'
 export * from './virtual-time.ts'

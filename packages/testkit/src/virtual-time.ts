@@ -4,9 +4,10 @@
  * milliseconds, and the same seed gives the same history. nextTick, setImmediate and microtasks stay real: streams
  * are built on them.
  *
- * Work that Node does not report as active (zlib, promises of native add-ons) is not waited for: time may leap while
- * it runs. Use memory-level, and keep real sockets out.
+ * Files and LevelDB are waited for. Other work in threads (asynchronous zlib, other native add-ons) is not: time may leap
+ * while it runs. Keep real sockets out.
  */
+import { createHook } from 'node:async_hooks'
 import { install } from '@sinonjs/fake-timers'
 import type { Clock, Random } from '@swarmatlas/core'
 import { nodeClock } from '@swarmatlas/core/node'
@@ -30,7 +31,9 @@ export interface VirtualTimeOptions {
 
 const START_MS = Date.UTC(2026, 0, 1)
 const DAY_MS = 86_400_000
-/** Real milliseconds in which something unseen (a native add-on) may still stir before a deadlock is declared. */
+/** Work of native add-ons, by the names that they give it; Node does not count it as active. */
+const NATIVE_WORK = /^classic_level\./
+/** Real milliseconds in which something unseen may still stir before a deadlock is declared. */
 const GRACE_MS = 100
 
 /**
@@ -49,6 +52,7 @@ export async function withVirtualTime<T>(
     toFake: ['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval', 'Date', 'hrtime', 'performance'],
   })
   Math.random = random.float
+  const native = watchNativeWork()
   try {
     const elapsedMs = () => fake.now - startMs
     let settled = false
@@ -58,7 +62,7 @@ export async function withVirtualTime<T>(
     // Awaited below; until then a rejection must not count as unhandled.
     result.catch(() => {})
     for (;;) {
-      await idle()
+      await idle(native)
       if (settled) return await result
       if (fake.countTimers() === 0) {
         await new Promise((wake) => realTimeout(wake, GRACE_MS))
@@ -69,18 +73,37 @@ export async function withVirtualTime<T>(
       if (elapsedMs() > limitMs) throw new Error(`not done after ${limitMs} virtual ms`)
     }
   } finally {
+    native[Symbol.dispose]()
     fake.uninstall()
     Math.random = mathRandom
   }
 }
 
-/** Resolves when microtasks, ticks, immediates and the requests that Node reports are done. */
-async function idle(): Promise<void> {
+/** Resolves when microtasks, ticks, immediates, and work in threads that can be seen are done. */
+async function idle(native: NativeWork): Promise<void> {
   do {
     await new Promise((next) => setImmediate(next))
-  } while (process.getActiveResourcesInfo().some(isWork))
+  } while (native.count() > 0 || process.getActiveResourcesInfo().some(isWork))
 }
 
 function isWork(resource: string): boolean {
   return resource === 'Immediate' || resource.includes('Req')
+}
+
+interface NativeWork extends Disposable {
+  /** Pieces of work not yet done. */
+  count(): number
+}
+
+function watchNativeWork(): NativeWork {
+  const running = new Set<number>()
+  const hook = createHook({
+    init(id, kind) {
+      if (NATIVE_WORK.test(kind)) running.add(id)
+    },
+    destroy(id) {
+      running.delete(id)
+    },
+  }).enable()
+  return { count: () => running.size, [Symbol.dispose]: () => void hook.disable() }
 }
