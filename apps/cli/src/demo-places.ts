@@ -1,23 +1,21 @@
 /**
  * The demo table: made-up places for the peers of `swarmatlas demo`, which all live on loopback, so that its map shows
- * something. Each peer in turn gets the next place, the first ones several times over; every eleventh is known by
- * country only. Report and map say that the places are made up.
+ * something. Each peer in turn gets a place, cities with many peers more often; every eleventh is known by country only. Report and map say that the places are made up.
  */
 import { type Endpoint, endpointKey, type Geo, type Place } from '@swarmatlas/core'
 import { createTableGeo } from '@swarmatlas/geo'
 
 type Row = readonly [country: string, city: string, lat: number, lon: number, share: number]
 
-/** `share`: how many peers of 44 live there. */
+/** `share`: how many peers of 43 live there. */
 const PLACES: readonly Row[] = [
-  ['FR', 'Paris', 48.86, 2.35, 7],
+  ['FR', 'Paris', 48.86, 2.35, 6],
   ['JP', 'Tokyo', 35.68, 139.69, 6],
   ['BR', 'São Paulo', -23.55, -46.63, 6],
   ['US', 'New York', 40.71, -74.01, 6],
-  ['IN', 'Mumbai', 19.08, 72.88, 5],
-  ['DE', 'Berlin', 52.52, 13.41, 5],
-  ['CN', 'Shanghai', 31.23, 121.47, 5],
-  ['ZA', 'Cape Town', -33.92, 18.42, 3],
+  ['IN', 'Mumbai', 19.08, 72.88, 6],
+  ['DE', 'Berlin', 52.52, 13.41, 6],
+  ['ZA', 'Cape Town', -33.92, 18.42, 4],
   ['AU', 'Sydney', -33.87, 151.21, 3],
 ]
 

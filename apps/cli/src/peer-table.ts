@@ -5,17 +5,19 @@ import type { Column } from './terminal.ts'
 
 export const peerColumns: readonly Column[] = [
   { head: 'peer', shrinks: true, min: 21 },
-  { head: 'evidence' },
-  { head: 'role' },
+  { head: 'known as' },
   { head: 'client', shrinks: true, min: 10 },
   { head: 'named by', shrinks: true, min: 8 },
-  { head: 'in' },
+  { head: 'country' },
 ]
 
-/** The client, or for a peer that did not answer what became of the attempt. */
+/**
+ * What is known best comes first: the role, else how far the evidence goes. A peer that did not answer shows what became
+ * of the attempt in place of a client.
+ */
 export function peerRow(peer: PeerReport): string[] {
-  const role =
-    peer.role === 'leech' && peer.progress !== null ? `leech ${Math.floor(peer.progress * 100)}%` : (peer.role ?? '')
-  const client = peer.client ?? (peer.lastOutcome === 'ok' ? '' : peer.lastOutcome)
-  return [endpointKey(peer), peer.evidence, role, printable(client), peer.channels.join(','), peer.place?.country ?? '']
+  const role = peer.role === 'leech' && peer.progress !== null ? `leech ${Math.floor(peer.progress * 100)}%` : peer.role
+  const client = peer.client ?? (peer.lastOutcome === 'ok' ? '' : `(${peer.lastOutcome})`)
+  const country = peer.place?.country ?? ''
+  return [endpointKey(peer), role ?? peer.evidence, printable(client), peer.channels.join(' '), country]
 }

@@ -26,7 +26,7 @@ import {
   type SwarmReport,
   type TrafficReport,
 } from '@swarmatlas/mapper'
-import { openPeerGraph, type PeerGraph } from '@swarmatlas/peer-graph'
+import { openPeerGraph } from '@swarmatlas/peer-graph'
 import { openTrackerJournal } from '@swarmatlas/trackers'
 import { stateDir } from './directories.ts'
 import { familiesOf, type NetworkOptions, profileOf } from './options.ts'

@@ -130,7 +130,7 @@ function rank(peer: PeerReport): number {
 function closing(report: SwarmReport, { style, columns, database }: TextOptions): string[] {
   const { completeness, traffic, elapsedMs, notices } = report
   const lines = wrap(
-    `${style.bold('Completeness')}  ${count(completeness.seen, 'peer')} seen. No estimate: ${completeness.why}.`,
+    `${style.bold('Completeness')}  ${count(completeness.seen, 'peer')} seen; ${completeness.why}.`,
     columns,
     '',
   )

@@ -1,5 +1,5 @@
 /** What all torrents of a round share. */
-import type { AddressPolicy, Clock, Logger, SwarmatlasEvent } from '@swarmatlas/core'
+import type { AddressPolicy, Clock, Logger, Resolver, SwarmatlasEvent } from '@swarmatlas/core'
 import type { BootstrapReport, DhtCrawler } from '@swarmatlas/dht-crawler'
 import type { RoundWriter } from '@swarmatlas/peer-graph'
 import type { Harvester } from '@swarmatlas/pex-harvester'
@@ -10,14 +10,20 @@ import type { RoundSettings } from './settings.ts'
 
 export interface DhtAccess {
   readonly crawler: DhtCrawler
-  /** Settles when the first nodes answered or all routers failed. */
-  readonly ready: Promise<BootstrapReport>
+  /**
+   * Enters the DHT on the first call: with private torrents alone nothing is ever sent there. Settles when the first
+   * nodes answered or all routers failed.
+   */
+  enter(): Promise<BootstrapReport>
+  /** What entering came to; undefined while nobody asked for it. */
+  readonly entered: Promise<BootstrapReport> | undefined
 }
 
 export interface RoundContext {
   readonly clock: Clock
   readonly logger: Logger
   readonly policy: AddressPolicy
+  readonly resolver: Resolver
   readonly settings: RoundSettings
   /** Undefined when the channel is not asked for. */
   readonly dht: DhtAccess | undefined

@@ -1,5 +1,13 @@
 /** The feeds of one torrent: what names peers to it. Each runs until it has nothing more to say. */
-import { deadline, type InfoHash, type LookupSummary, limits, type Observation, sleep } from '@swarmatlas/core'
+import {
+  deadline,
+  type InfoHash,
+  type LookupSummary,
+  limits,
+  type Observation,
+  sleep,
+  type TrackerReport,
+} from '@swarmatlas/core'
 import type { RoundContext } from './context.ts'
 import type { Swarm } from './swarm.ts'
 
@@ -18,7 +26,7 @@ export async function feedFromDht(
 ): Promise<void> {
   const { dht, clock } = context
   if (dht === undefined) return
-  const report = await dht.ready
+  const report = await dht.enter()
   if (report.nodes === 0) return
   for (let pass = 1; ; pass++) {
     const knownBefore = target.swarm.peers.size
@@ -83,7 +91,7 @@ export async function feedFromTracker(
     }
   }, signal)
 
-  async function record(report: Awaited<ReturnType<typeof trackers.announce>>['report']): Promise<void> {
+  async function record(report: TrackerReport): Promise<void> {
     swarm.trackers.push(report)
     context.store?.tracker(swarm.id, report)
     await context.emit({ type: 'tracker', atMs: clock.now(), torrent: swarm.id, ...report })

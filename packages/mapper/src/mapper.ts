@@ -27,6 +27,7 @@ export interface MapperComponents {
   readonly host: Host
   readonly logger: Logger
   readonly meter: Meter
+  /** Closed with the mapper. */
   readonly journal: TrackerJournal
 }
 
@@ -44,7 +45,7 @@ export interface Mapper extends AsyncDisposable {
   readonly gate: Gate
   /** The port we announce; nothing listens there for peers. */
   readonly port: number
-  /** How the DHT was entered; undefined without the DHT. */
+  /** How the DHT was entered; undefined when it was not. */
   readonly bootstrapped: Promise<BootstrapReport> | undefined
   round(targets: readonly Target[], options: RoundOptions): AsyncGenerator<SwarmatlasEvent, RoundResult>
   /** Says `stopped` to the trackers and closes all sockets. Idempotent. */
@@ -74,9 +75,14 @@ export async function createMapper(
   const dht = channels.includes('dht')
     ? await createDhtCrawler(components, { bootstrap: options.bootstrap, concurrency: profile.dhtConcurrency })
     : undefined
-  const access = dht === undefined ? undefined : enterDht(dht, stopping.signal)
+  const access = dht === undefined ? undefined : accessTo(dht, stopping.signal)
+  // What a process that was killed still owes its trackers is paid by the next one.
+  const settling = trackers?.settleDebts({ signal: stopping.signal }).catch((error: unknown) => {
+    if (!stopping.signal.aborted) logger.warn('owed `stopped` announces could not be sent', { error: messageOf(error) })
+  })
   const collectors: RoundCollectors = {
     clock,
+    resolver: host.resolver,
     logger,
     policy,
     settings: options,
@@ -94,26 +100,40 @@ export async function createMapper(
   const close = () => {
     closing ??= (async () => {
       stopping.abort()
+      await settling
       await Promise.all([trackers?.close(), dht?.close()])
-      await held.close()
+      await Promise.all([held.close(), journal.close()])
     })()
     return closing
   }
   return {
     gate,
     port: held.port,
-    bootstrapped: access?.ready,
+    get bootstrapped() {
+      return access?.entered
+    },
     round: (targets, roundOptions) => runRound(collectors, targets, roundOptions),
     close,
     [Symbol.asyncDispose]: close,
   }
 }
 
-function enterDht(crawler: DhtCrawler, signal: AbortSignal): DhtAccess {
-  const ready = crawler.bootstrap({ signal })
-  // Whoever waits for it sees the abort; nobody else has to.
-  ready.catch(() => {})
-  return { crawler, ready }
+function accessTo(crawler: DhtCrawler, signal: AbortSignal): DhtAccess {
+  let entered: Promise<BootstrapReport> | undefined
+  return {
+    crawler,
+    enter() {
+      if (entered === undefined) {
+        entered = crawler.bootstrap({ signal })
+        // Whoever waits for it sees the abort; nobody else has to.
+        entered.catch(() => {})
+      }
+      return entered
+    },
+    get entered() {
+      return entered
+    },
+  }
 }
 
 /**

@@ -124,7 +124,7 @@ export function reportSwarm(swarm: Swarm, { geo, endedMs, isOwn, traffic }: Repo
     trackers: swarm.trackers,
     completeness: {
       seen: peers.length,
-      why: 'one pass gives no second occasion to compare with: what was not seen cannot be estimated',
+      why: 'what was not seen cannot be estimated from one pass, which has no second to compare with',
     },
     traffic,
     elapsedMs: endedMs - swarm.startedMs,

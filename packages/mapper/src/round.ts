@@ -1,4 +1,5 @@
 /** A round: one timed pass over a set of torrents. */
+import { setMaxListeners } from 'node:events'
 import { DeadlineError, deadline, type EndReason, limits, type SwarmatlasEvent, type Target } from '@swarmatlas/core'
 import type { RoundWriter } from '@swarmatlas/peer-graph'
 import type { RoundContext } from './context.ts'
@@ -37,6 +38,8 @@ export async function* runRound(
   const context: RoundContext = { ...collectors, store, emit: (event) => queue.push(event) }
   const swarms = targets.map((target) => new Swarm(target, startedMs))
   using limit = deadline(clock, deadlineMs, signal)
+  // All torrents and their sessions listen to it.
+  setMaxListeners(0, limit.signal)
 
   async function mapOne(swarm: Swarm): Promise<void> {
     store?.torrent(swarm.record())

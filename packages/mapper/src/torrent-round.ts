@@ -1,6 +1,8 @@
 /** One torrent in a round: feeds name peers, peers are visited, visits name more peers, until nothing new comes. */
+import { setMaxListeners } from 'node:events'
 import {
   type Endpoint,
+  type HostPort,
   type InfoHash,
   limits,
   messageOf,
@@ -40,6 +42,8 @@ class TorrentRound implements FeedTarget {
     this.#context = context
     this.swarm = swarm
     this.#signal = signal
+    // Every session listens to it: hundreds of listeners are no leak here.
+    setMaxListeners(0, this.#public.signal)
     this.#tasks = createGathering({
       onError: (error) => {
         if (this.#public.signal.aborted) return
@@ -52,6 +56,10 @@ class TorrentRound implements FeedTarget {
     const { swarm } = this
     const follow = () => this.#public.abort()
     if (swarm.isPrivate || this.#signal.aborted) follow()
+    if (swarm.isPrivate && !this.#context.settings.privateOk) {
+      await this.notice('private', 'this torrent is private: nothing was sent (--private-ok asks its trackers)')
+      return
+    }
     this.#signal.addEventListener('abort', follow, { once: true })
     for (const note of swarm.target.notes) await this.notice('target', note)
     for (const peer of swarm.target.peers) {
@@ -64,9 +72,17 @@ class TorrentRound implements FeedTarget {
         flags: [],
       })
     }
+    if (!swarm.isPrivate) for (const node of swarm.target.nodes) this.#tasks.start(() => this.#addNode(node))
     for (const hash of swarm.wireHashes) this.#open(hash)
     await this.#tasks.done()
     this.#signal.removeEventListener('abort', follow)
+  }
+
+  /** BEP 5: a .torrent may name DHT nodes. */
+  async #addNode({ host, port }: HostPort): Promise<void> {
+    const { resolver, dht } = this.#context
+    const [address] = await resolver.resolve(host, { signal: this.#signal }).catch(() => [])
+    if (address !== undefined) dht?.crawler.addNode({ address, port })
   }
 
   /** Starts the feeds of one wire hash. */
