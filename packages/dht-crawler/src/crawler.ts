@@ -48,7 +48,7 @@ export interface DhtCrawler extends AsyncDisposable {
   /**
    * Each peer once for each node that names it. Consumers of one hash share a lookup. A reply holds a random subset of
    * about 100 peers: with `passes` the lookup is repeated until a pass brings no new peer, at most so many times.
-   * When `signal` aborts the generator ends with the summary of what was done.
+   * When `signal` aborts the generator ends with the summary of what was done. Without a node in the table it ends at once.
    */
   getPeers(
     swarm: InfoHash,
@@ -141,8 +141,10 @@ export async function createDhtCrawler(
     const { lookup } = active
     lookup.end()
     if (lookups.get(lookup.swarm) !== active) return
-    socket.cancel((query) => activeOf(query) === active)
+    // First of all: what is cancelled makes k-rpc ask the next node.
     lookups.delete(lookup.swarm)
+    const hash = infoHashBytes(lookup.swarm)
+    socket.cancel((query) => query.a.info_hash?.equals(hash) === true)
   }
 
   async function askForNeighbours(to: Endpoint, purpose: Purpose): Promise<KrpcAnswer | QueryFailure> {

@@ -50,7 +50,7 @@ export interface KrpcSocket extends EventEmitter {
   readonly sendErrors: number
   readonly lastSendError: string | undefined
   query(peer: KrpcPeer, query: KrpcQuery, callback?: QueryCallback): void
-  /** Ends the queries that match; they fail with `ECANCELED`. */
+  /** Queries that match fail with `ECANCELED`; what was sent can still be answered, to the good of table and timeout. */
   cancel(matches: (query: KrpcQuery) => boolean): void
   address(): Endpoint
   /** The socket is open already: only says so (`listening`). */

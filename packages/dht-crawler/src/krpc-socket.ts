@@ -142,13 +142,15 @@ class GuardedSocket extends EventEmitter implements KrpcSocket {
 
   cancel(matches: (query: KrpcQuery) => boolean): void {
     for (const transaction of [...this.#transactions.values()]) {
-      if (matches(transaction.query)) this.#end(transaction, new QueryFailure('ECANCELED'))
+      if (!matches(transaction.query)) continue
+      if (transaction.sentAtMs === undefined) this.#end(transaction, new QueryFailure('ECANCELED'))
+      else this.#settle(transaction, new QueryFailure('ECANCELED'))
     }
   }
 
   destroy(done: () => void = () => {}): void {
     this.#closed = true
-    this.cancel(() => true)
+    for (const transaction of [...this.#transactions.values()]) this.#end(transaction, new QueryFailure('ECANCELED'))
     this.#heldTimer?.cancel()
     this.#open().close().then(done, done)
   }
@@ -217,7 +219,7 @@ class GuardedSocket extends EventEmitter implements KrpcSocket {
     const forget = () => void this.#transactions.delete(transaction.tid)
     transaction.timer = clock.timer(restMs, forget, { keepAlive: false })
     meter.count('dht.timeout')
-    this.#settle(transaction, new QueryFailure('ETIMEDOUT'), null)
+    this.#settle(transaction, new QueryFailure('ETIMEDOUT'))
   }
 
   /** k-rpc does not expect an outcome while it is still asking. */
@@ -231,7 +233,7 @@ class GuardedSocket extends EventEmitter implements KrpcSocket {
     this.#settle(transaction, failure, answer)
   }
 
-  #settle(transaction: Transaction, failure: QueryFailure | null, answer: KrpcAnswer | null): void {
+  #settle(transaction: Transaction, failure: QueryFailure | null, answer: KrpcAnswer | null = null): void {
     const { callback, peer } = transaction
     if (callback === undefined) return
     transaction.callback = undefined
