@@ -32,14 +32,14 @@ export function allowEgress(prefix: string): Disposable {
   const [address = '', bits = ''] = prefix.split('/')
   const list = new net.BlockList()
   list.addSubnet(address, Number(bits), net.isIPv4(address) ? 'ipv4' : 'ipv6')
-  const { allowed } = installEgressGuard()
+  const { allowed } = theGuard()
   allowed.add(list)
   return { [Symbol.dispose]: () => void allowed.delete(list) }
 }
 
 /** The refusals since the last call. A test that provokes one on purpose takes it, and passes. */
 export function takeEgressRefusals(): EgressRefusal[] {
-  const guard = installEgressGuard()
+  const guard = theGuard()
   const taken = guard.refusals
   guard.refusals = []
   return taken
@@ -54,14 +54,20 @@ export function failOnEgress(): void {
 }
 
 /** Idempotent. */
-export function installEgressGuard(): { readonly allowed: Set<net.BlockList>; refusals: EgressRefusal[] } {
-  const installed = globals[KEY]
-  if (installed !== undefined) return installed
+export function installEgressGuard(): void {
+  theGuard()
+}
+
+function theGuard(): Guard {
+  globals[KEY] ??= install()
+  return globals[KEY]
+}
+
+function install(): Guard {
   const loopback = new net.BlockList()
   loopback.addSubnet('127.0.0.0', 8, 'ipv4')
   loopback.addAddress('::1', 'ipv6')
   const guard: Guard = { allowed: new Set([loopback]), refusals: [] }
-  globals[KEY] = guard
 
   function check(kind: EgressRefusal['kind'], host: unknown): void {
     // No host means this machine; a function is a callback in its place.
@@ -138,22 +144,19 @@ function before(
   }
 }
 
-installEgressGuard()
-
+const guard = theGuard()
 const worker = globals.__vitest_worker__
-if (worker !== undefined && globals[KEY] !== undefined) {
-  // Once for each test file, also where files share a process.
-  if (globals[KEY].hookedFile === undefined || globals[KEY].hookedFile !== worker.filepath) {
-    globals[KEY].hookedFile = worker.filepath
-    const { afterAll, afterEach } = await import('vitest')
-    afterEach(failOnEgress)
-    afterAll(failOnEgress)
-  }
-} else if (worker === undefined) {
+if (worker === undefined) {
   process.on('exit', () => {
     for (const { kind, host, stack } of takeEgressRefusals()) {
       process.stderr.write(`egress refused: ${kind} to ${host}\n${stack}\n`)
       process.exitCode = 1
     }
   })
+} else if (guard.hookedFile === undefined || guard.hookedFile !== worker.filepath) {
+  // Once for each test file, also where files share a process.
+  guard.hookedFile = worker.filepath
+  const { afterAll, afterEach } = await import('vitest')
+  afterEach(failOnEgress)
+  afterAll(failOnEgress)
 }

@@ -23,11 +23,13 @@ export interface Namespaces extends AsyncDisposable {
 
 export type Availability = { readonly ok: true } | { readonly ok: false; readonly why: string }
 
-/** Names of namespaces and of our interface: this, the process id, and in namespaces `-` and a member. */
+/** Our interface is called this, the process id, `n` and a number; a namespace so too, and then `-` and its member. */
 const NAME = 'sat'
 const NETWORKS = 256
 /** Milliseconds a program gets to end by itself. */
 const END_MS = 2_000
+
+let created = 0
 
 const execute = promisify(execFile)
 
@@ -51,7 +53,7 @@ export function namespacesAvailable(): Availability {
 
 export async function createNamespaces(): Promise<Namespaces> {
   await removeStale()
-  const own = `${NAME}${process.pid}`
+  const own = `${NAME}${process.pid}n${++created}`
   const hub = `${own}-hub`
   const network = `10.213.${freeNetwork()}`
   const address = `${network}.1`
@@ -122,7 +124,7 @@ function freeNetwork(): number {
     Object.values(networkInterfaces()).flatMap((addresses) => addresses?.map(({ address }) => address) ?? []),
   )
   for (let i = 0; i < NETWORKS; i++) {
-    const candidate = (process.pid + i) % NETWORKS
+    const candidate = (process.pid + created + i) % NETWORKS
     if (!taken.has(`10.213.${candidate}.1`)) return candidate
   }
   throw new Error('each 10.213.x.0/24 is in use')
@@ -131,7 +133,7 @@ function freeNetwork(): number {
 /** Removes what processes left that were killed. */
 async function removeStale(): Promise<void> {
   const { stdout } = await ip(['netns', 'list'])
-  for (const [name, pid] of stdout.matchAll(new RegExp(`^${NAME}(\\d+)-\\w+`, 'gm'))) {
+  for (const [name, pid] of stdout.matchAll(new RegExp(`^${NAME}(\\d+)n\\d+-\\w+`, 'gm'))) {
     if (!existsSync(`/proc/${pid}`)) await ip(['netns', 'del', name]).catch(() => {})
   }
 }

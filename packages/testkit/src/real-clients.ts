@@ -81,7 +81,7 @@ export async function startRealClients({
     return resource
   }
   try {
-    const folder = await mkdtemp(join(tmpdir(), 'swarmatlas-clients-'))
+    const folder = await mkdtemp(join(tmpdir(), `swarmatlas-clients-${process.pid}-`))
     closers.push(() => rm(folder, { recursive: true, force: true }))
     const namespaces = closing(await createNamespaces())
     const { address, prefix } = namespaces
@@ -100,6 +100,9 @@ export async function startRealClients({
       const settings = { endpoint, home, content, torrentFiles, bootstrap: dht.bootstrap }
       const args = kind === 'transmission' ? await transmission(settings) : aria2(settings)
       const child = await namespaces.run(PROGRAMS[kind], args, { address: endpoint.address })
+      // Or it would stop when the pipes are full.
+      child.stdout?.resume()
+      child.stderr?.resume()
       clients.push({ kind, endpoint, pid: child.pid as number })
     }
 

@@ -27,10 +27,10 @@ const torrents = [
 
 /** What this process has standing: its namespaces, its interface, its folders. */
 function standing(): string[] {
-  const own = `sat${process.pid}`
+  const own = `sat${process.pid}n`
   const namespaces = execFileSync('ip', ['netns', 'list'], { encoding: 'utf8' }).split('\n')
   const interfaces = Object.keys(networkInterfaces())
-  const folders = readdirSync(tmpdir()).filter((name) => name.startsWith('swarmatlas-clients-'))
+  const folders = readdirSync(tmpdir()).filter((name) => name.startsWith(`swarmatlas-clients-${process.pid}-`))
   return [...[...namespaces, ...interfaces].filter((name) => name.startsWith(own)), ...folders]
 }
 
@@ -46,9 +46,8 @@ test.runIf(available.ok)(title('real clients seed what the truth says, and nothi
       expect(parseTorrentFile(torrent.torrentFile)).toMatchObject({ trackers: [lab.trackerUrl] })
       expect(torrent.magnet).toContain(torrent.infoHash)
       expect(torrent.truth).toHaveLength(2)
-      for (const seed of torrent.truth) {
-        expect(await handshake(host, parseEndpoint(seed) as Endpoint, torrent.infoHash)).toBe(torrent.infoHash)
-      }
+      const answers = torrent.truth.map((seed) => handshake(host, parseEndpoint(seed) as Endpoint, torrent.infoHash))
+      expect(await Promise.all(answers)).toEqual([torrent.infoHash, torrent.infoHash])
     }
   } finally {
     await lab[Symbol.asyncDispose]()
