@@ -84,7 +84,8 @@ class Reader {
     if (negative) this.position++
     const magnitude = this.#digits(0x65)
     if (magnitude === undefined) return undefined
-    return negative ? -magnitude : magnitude
+    // Not -magnitude, which would make `i-0e` a negative zero.
+    return negative ? 0 - magnitude : magnitude
   }
 
   /** Digits up to and including `terminator`; undefined when there are none or the number is not a safe integer. */

@@ -56,7 +56,7 @@ export interface HostPort {
 }
 
 export function parseHostPort(text: string): HostPort | undefined {
-  const match = /^(?:\[([^\]]+)\]|([^:\s]+)):(\d{1,5})$/.exec(text.trim())
+  const match = /^(?:\[([0-9a-f:.]+)\]|([\w.-]{1,253})):(\d{1,5})$/i.exec(text.trim())
   const host = match?.[1] ?? match?.[2]
   const port = Number(match?.[3])
   return host !== undefined && port >= 1 && port <= 65535 ? { host, port } : undefined

@@ -11,19 +11,25 @@ export type Evidence = (typeof evidenceLevels)[number]
 export interface Witness {
   readonly channel: Channel
   readonly teller: Teller
+  /** Autonomous system of the teller's address; undefined when unknown. */
+  readonly asn?: number | undefined
 }
 
 /**
- * Corroborated: two channels, or two tellers of one channel in different networks (/24 or /48). All DHT holders of one
- * lookup count as one teller: they store what the same announce left with them.
+ * Corroborated: two channels, or two tellers of one channel in different networks (/24 or /48) and, where both are known,
+ * autonomous systems. All DHT holders of one lookup count as one teller: they store what the same announce left with them.
  */
 export function isCorroborated(witnesses: Iterable<Witness>): boolean {
-  const sources = new Map<Channel, Set<string>>()
-  for (const { channel, teller } of witnesses) {
-    const networks = sources.get(channel) ?? new Set()
-    networks.add(networkOf(teller))
-    sources.set(channel, networks)
-    if (sources.size > 1 || networks.size > 1) return true
+  let channel: Channel | undefined
+  const asns = new Map<string, number | undefined>()
+  for (const witness of witnesses) {
+    if (channel !== undefined && witness.channel !== channel) return true
+    channel = witness.channel
+    const network = networkOf(witness.teller)
+    for (const [other, asn] of asns) {
+      if (other !== network && (asn === undefined || witness.asn === undefined || asn !== witness.asn)) return true
+    }
+    asns.set(network, witness.asn)
   }
   return false
 }

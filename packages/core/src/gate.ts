@@ -5,9 +5,10 @@
  */
 import type { AddressPolicy, Claim, Purpose, Refusal, Transport } from './address-policy.ts'
 import { type Endpoint, type Family, familyOf } from './endpoint.ts'
-import { codeOf, messageOf } from './errors.ts'
+import { codeOf, messageOf, SwarmatlasError } from './errors.ts'
 import { Ledger, type LedgerChannel } from './ledger.ts'
 import type { Host, Meter, Resolver, TcpStream, UdpOptions } from './seams.ts'
+import { DeadlineError, deadline } from './timing.ts'
 import type { Outcome } from './visit.ts'
 
 export interface GatedUdpSocket {
@@ -61,8 +62,10 @@ export interface GateOptions {
 
 export function createGate(
   { host, policy, meter }: { host: Host; policy: AddressPolicy; meter: Meter },
-  { bind, families = bind === undefined ? [4, 6] : [familyOf(bind)] }: GateOptions = {},
+  { bind, families: wanted = [4, 6] }: GateOptions = {},
 ): Gate {
+  // A socket of the other family could not be bound to that address.
+  const families = wanted.filter((family) => bind === undefined || family === familyOf(bind))
   const ledger = new Ledger()
   const admit = (purpose: Purpose, transport: Transport, to: Endpoint, claim?: Claim) => {
     const refusal = families.includes(familyOf(to.address))
@@ -79,9 +82,15 @@ export function createGate(
     families,
 
     async udp({ channel, onMessage, ...options }) {
+      if (!families.includes(options.family)) {
+        throw new SwarmatlasError(
+          'BAD_OPTION',
+          `no IPv${options.family} socket: traffic is limited to ${bind ?? 'the other family'}`,
+        )
+      }
       const socket = await host.udp.open({
         ...options,
-        address: bind !== undefined && familyOf(bind) === options.family ? bind : undefined,
+        address: bind,
         onMessage(bytes, from) {
           ledger.datagram(channel, 'in', bytes.length, options.family)
           onMessage(bytes, from)
@@ -102,6 +111,7 @@ export function createGate(
     },
 
     async dial(to, { purpose, timeoutMs, signal, claim }) {
+      signal.throwIfAborted()
       const refusal = admit(purpose, 'tcp', to, claim)
       if (refusal !== undefined) {
         const outcome = refusal.retryAfterMs === undefined ? 'forbidden' : 'over-budget'
@@ -109,37 +119,33 @@ export function createGate(
       }
       const channel = LEDGER_CHANNEL[purpose]
       const family = familyOf(to.address)
-      const giveUp = new AbortController()
-      const timer = host.clock.timer(timeoutMs, () => giveUp.abort(new DialTimeout()))
+      const startedMs = host.clock.monotonic()
+      // Not AbortSignal.any: on Node 20 each combined signal stays with a parent that lives for months.
+      using limit = deadline(host.clock, timeoutMs, signal)
       try {
-        const stream = await host.tcp.connect(to, {
-          localAddress: bind,
-          signal: AbortSignal.any([signal, giveUp.signal]),
-        })
+        const stream = await host.tcp.connect(to, { localAddress: bind, signal: limit.signal })
         const account = ledger.opened(channel, family, stream)
         // A broken stream shows as 'close'; an 'error' that nobody listens to would end the process.
         stream.on('error', () => {})
         stream.once('close', account.closed)
         return { ok: true, stream }
       } catch (error) {
-        signal.throwIfAborted()
         const outcome = outcomeOf(error)
-        ledger.failedConnect(channel, family, outcome === 'refused')
-        return { ok: false, outcome, detail: messageOf(error) }
-      } finally {
-        timer.cancel()
+        // Out of descriptors or ports: nothing was sent.
+        if (outcome !== 'over-budget') {
+          ledger.failedConnect(channel, family, outcome === 'refused', host.clock.monotonic() - startedMs)
+        }
+        signal.throwIfAborted()
+        const detail = outcome === 'timeout' ? 'no answer to the connection attempt' : messageOf(error)
+        return { ok: false, outcome, detail }
       }
     },
   }
 }
 
-class DialTimeout extends Error {
-  override readonly message = 'no answer to the connection attempt'
-}
-
 /** What a failed connection or broken stream means, by the system's error code. */
 export function outcomeOf(error: unknown): Outcome {
-  if (error instanceof DialTimeout) return 'timeout'
+  if (error instanceof DeadlineError) return 'timeout'
   switch (codeOf(error)) {
     case 'ECONNREFUSED':
       return 'refused'

@@ -17,6 +17,9 @@ const UDP_HEADER = 8
 const IP_HEADER: Record<Family, number> = { 4: 20, 6: 40 }
 /** TCP header with the timestamp option that all common systems use. */
 const TCP_HEADER = 32
+/** With maximum segment size, SACK, timestamp and window scale. */
+const TCP_SYN_HEADER = 40
+const TCP_RST_HEADER = 20
 /** Payload of a full segment on Ethernet with timestamps (1500 - 20 - 32). */
 const TCP_SEGMENT = 1448
 /** SYN, SYN-ACK, ACK and both sides' FIN and ACK. */
@@ -39,14 +42,14 @@ export class Ledger {
     }
   }
 
-  /** A TCP attempt that did not open: one SYN out, at most one RST in. */
-  failedConnect(channel: LedgerChannel, family: Family, answered: boolean): void {
+  /** A TCP attempt that did not open after `waitedMs`: a SYN out, sent again after 1, 3, 7 … s, and at most a RST in. */
+  failedConnect(channel: LedgerChannel, family: Family, answered: boolean, waitedMs = 0): void {
     const entry = this.#entry(channel)
-    const bytes = IP_HEADER[family] + TCP_HEADER
-    entry.bytesOut += bytes
-    entry.packetsOut++
+    const syns = answered ? 1 : 1 + Math.floor(Math.log2(1 + waitedMs / 1000))
+    entry.bytesOut += syns * (IP_HEADER[family] + TCP_SYN_HEADER)
+    entry.packetsOut += syns
     if (answered) {
-      entry.bytesIn += bytes
+      entry.bytesIn += IP_HEADER[family] + TCP_RST_HEADER
       entry.packetsIn++
     }
   }

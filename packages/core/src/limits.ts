@@ -24,6 +24,8 @@ export const limits = {
   nameChars: 1_024,
   /** Files listed in one torrent; more make the metadata invalid. */
   filesPerTorrent: 400_000,
+  /** Characters of all file paths of one torrent together. */
+  pathCharsPerTorrent: 33_554_432,
 
   // KRPC (BEP 5).
   /** A UDP payload over this is dropped unparsed: honest KRPC messages fit in one Ethernet frame, libtorrent caps at 1,024-1,500 B. */

@@ -171,8 +171,10 @@ function sievePeers(values: readonly string[]): { peers: string[]; notes: string
   }
   const notes: string[] = []
   if (names > 0) notes.push(`${count(names, 'x.pe host name')} ignored: only addresses are taken`)
-  if (invalid > 0) notes.push(`${count(invalid, 'x.pe')} ignored: not an address with a port`)
-  if (over > 0) notes.push(`${count(over, 'x.pe address')} over the limit of ${limits.magnetPeers} ignored`)
+  if (invalid > 0)
+    notes.push(`${invalid} x.pe ${invalid === 1 ? 'entry' : 'entries'} ignored: not an address with a port`)
+  if (over > 0)
+    notes.push(`${over} x.pe ${over === 1 ? 'entry' : 'entries'} over the limit of ${limits.magnetPeers} ignored`)
   return { peers: [...peers], notes }
 }
 

@@ -1,5 +1,6 @@
 /** Metadata: the info dictionary (BEP 3, BEP 27, BEP 47, BEP 52) and the .torrent file around it. */
 import { type Bencoded, type BencodedDict, decodeBencode, decodeWithSpan, read } from './bencode.ts'
+import { type HostPort, parseHostPort } from './endpoint.ts'
 import { type InfoHash, sha1InfoHash, sha256InfoHash, type TorrentHashes, truncatedV2 } from './infohash.ts'
 import { limits } from './limits.ts'
 import { printable } from './text.ts'
@@ -75,14 +76,18 @@ function filesV1(dict: BencodedDict, name: string): TorrentFile[] | BadMetadata 
   if (entries === undefined) return { problem: 'the info dictionary has neither a length nor files' }
   if (entries.length > limits.filesPerTorrent) return { problem: `more than ${limits.filesPerTorrent} files` }
   const files: TorrentFile[] = []
+  let charsLeft: number = limits.pathCharsPerTorrent
   for (const entry of entries) {
     if (!(entry instanceof Map)) return { problem: 'a file entry is not a dictionary' }
     const bytes = read.integer(entry, 'length')
-    const parts = (read.list(entry, 'path.utf-8') ?? read.list(entry, 'path'))?.map(asText)
+    const parts = (read.list(entry, 'path.utf-8') ?? read.list(entry, 'path'))?.map((part) => pathPart(asText(part)))
     if (bytes === undefined || bytes < 0) return { problem: 'a file has no valid size' }
     if (parts === undefined || parts.length === 0) return { problem: 'a file has no path' }
     if (read.text(entry, 'attr')?.includes('p')) continue
-    files.push({ path: [name, ...parts.map(pathPart)].join('/'), bytes })
+    const path = [name, ...parts]
+    charsLeft -= charsOf(path)
+    if (charsLeft < 0) return { problem: PATHS_TOO_LONG }
+    files.push({ path: path.join('/'), bytes })
   }
   return files
 }
@@ -90,6 +95,7 @@ function filesV1(dict: BencodedDict, name: string): TorrentFile[] | BadMetadata 
 /** BEP 52: directories are dictionaries; a file is a dictionary whose only key is the empty string. */
 function filesV2(tree: BencodedDict, name: string): TorrentFile[] | BadMetadata {
   const files: TorrentFile[] = []
+  let charsLeft: number = limits.pathCharsPerTorrent
   let problem: string | undefined
   const walk = (directory: BencodedDict, parents: string[]) => {
     for (const [rawName, entry] of directory) {
@@ -105,7 +111,9 @@ function filesV2(tree: BencodedDict, name: string): TorrentFile[] | BadMetadata 
         continue
       }
       const bytes = read.integer(leaf, 'length')
+      charsLeft -= name.length + charsOf(path)
       if (bytes === undefined || bytes < 0) problem = 'a file has no valid size'
+      else if (charsLeft < 0) problem = PATHS_TOO_LONG
       else files.push({ path: path.join('/'), bytes })
       if (files.length > limits.filesPerTorrent) problem = `more than ${limits.filesPerTorrent} files`
     }
@@ -116,6 +124,13 @@ function filesV2(tree: BencodedDict, name: string): TorrentFile[] | BadMetadata 
   const only = files[0]
   if (files.length === 1 && only?.path === name) return files
   return files.map((file) => ({ ...file, path: `${name}/${file.path}` }))
+}
+
+/** A name or directory is repeated in each path below it: 8 MB of metadata can name 5 GB of them. */
+const PATHS_TOO_LONG = `the file paths add up to more than ${limits.pathCharsPerTorrent} characters`
+
+function charsOf(path: readonly string[]): number {
+  return path.reduce((sum, part) => sum + part.length + 1, 0)
 }
 
 function asText(value: Bencoded): string {
@@ -133,8 +148,8 @@ export interface TorrentFileContent {
   readonly infoBytes: Uint8Array
   /** In the order of the tiers (BEP 12). */
   readonly trackers: readonly string[]
-  /** BEP 5 `nodes`: DHT nodes to start from. */
-  readonly nodes: readonly { host: string; port: number }[]
+  /** BEP 5 `nodes`: DHT nodes to start from, at most limits.torrentNodes. */
+  readonly nodes: readonly HostPort[]
 }
 
 /** Reads a .torrent file. */
@@ -150,8 +165,10 @@ export function parseTorrentFile(bytes: Uint8Array): TorrentFileContent | BadMet
   const single = read.text(decoded.dict, 'announce')
   const trackers = [...new Set([...(single === undefined ? [] : [single]), ...listed])].filter((url) => url !== '')
   const nodes = (read.list(decoded.dict, 'nodes') ?? []).flatMap((node) => {
-    if (!Array.isArray(node) || !(node[0] instanceof Uint8Array) || typeof node[1] !== 'number') return []
-    return [{ host: asText(node[0]), port: node[1] }]
+    const [host, port] = Array.isArray(node) ? node : []
+    if (!(host instanceof Uint8Array) || typeof port !== 'number') return []
+    const name = asText(host)
+    return parseHostPort(name.includes(':') ? `[${name}]:${port}` : `${name}:${port}`) ?? []
   })
-  return { info, infoBytes: decoded.span, trackers, nodes }
+  return { info, infoBytes: decoded.span, trackers, nodes: nodes.slice(0, limits.torrentNodes) }
 }

@@ -33,5 +33,6 @@ const names: Intl.DisplayNames = new Intl.DisplayNames('en', { type: 'region', f
 
 /** The English name of an ISO 3166-1 alpha-2 code, as the runtime's CLDR data has it; the text itself when it is no such code. */
 export function countryName(code: string): string {
-  return /^[A-Z]{2}$/.test(code) ? (names.of(code) ?? code) : code
+  if (!/^[A-Z]{2}$/.test(code)) return code
+  return (names.of(code) ?? code).replace(' SAR China', '')
 }

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { createSocket } from 'node:dgram'
 import dns from 'node:dns'
 import { connect, createServer, type Socket } from 'node:net'
-import { canonicalAddress, type Endpoint, familyOf } from './endpoint.ts'
+import { canonicalAddress, type Family, familyOf } from './endpoint.ts'
 import type { Clock, Host, Random, Resolver, Tcp, Udp } from './seams.ts'
 
 // setTimeout clamps longer delays to 1 ms with a warning.
@@ -29,15 +29,23 @@ export const nodeUdp: Udp = {
     return new Promise((resolve, reject) => {
       let open = true
       const socket = createSocket({ type: family === 4 ? 'udp4' : 'udp6', ipv6Only: family === 6 })
-      socket.once('error', reject)
+      const fail = (error: Error) => socket.close(() => reject(error))
+      socket.once('error', fail)
       socket.bind({ port, ...(address === undefined ? {} : { address }) }, () => {
-        socket.off('error', reject)
+        socket.off('error', fail)
         socket.on('error', (error) => open && onError(error))
         socket.on('message', (bytes, from) => {
-          if (open) onMessage(bytes, { address: canonicalAddress(from.address) ?? from.address, port: from.port })
+          const source = canonicalAddress(from.address)
+          // Link-local senders come with a zone, which no endpoint can hold.
+          if (open && source !== undefined) onMessage(bytes, { address: source, port: from.port })
         })
-        // The system caps the request silently; what it granted is read back below.
-        if (receiveBufferBytes !== undefined) socket.setRecvBufferSize(receiveBufferBytes)
+        if (receiveBufferBytes !== undefined) {
+          try {
+            socket.setRecvBufferSize(receiveBufferBytes)
+          } catch {
+            // Linux caps the request silently, macOS refuses it; what was granted is read back below.
+          }
+        }
         const local = socket.address()
         resolve({
           local: { address: local.address, port: local.port },
@@ -81,6 +89,8 @@ export const nodeTcp: Tcp = {
       const abort = () => fail(signal.reason)
       const done = () => {
         settle()
+        // Until the caller listens; an 'error' that nobody listens to would end the process.
+        socket.on('error', () => {})
         resolve(socket)
       }
       signal.addEventListener('abort', abort, { once: true })
@@ -92,14 +102,16 @@ export const nodeTcp: Tcp = {
     return new Promise((resolve, reject) => {
       const open = new Set<Socket>()
       const server = createServer({ noDelay: true }, (socket) => {
+        socket.on('error', () => {})
+        const from = canonicalAddress(socket.remoteAddress ?? '')
+        // Gone already, or link-local with a zone.
+        if (from === undefined || socket.remotePort === undefined) {
+          socket.destroy()
+          return
+        }
         open.add(socket)
         socket.on('close', () => open.delete(socket))
-        socket.on('error', () => {})
-        const from: Endpoint = {
-          address: canonicalAddress(socket.remoteAddress ?? '') ?? '',
-          port: socket.remotePort ?? 0,
-        }
-        onConnection(socket, from)
+        onConnection(socket, { address: from, port: socket.remotePort })
       })
       server.once('error', reject)
       server.listen({ host: address, port, ipv6Only: familyOf(address) === 6 }, () => {
@@ -118,19 +130,26 @@ export const nodeTcp: Tcp = {
   },
 }
 
+export interface NodeResolverOptions {
+  /** Queries leave from this address alone. */
+  localAddress?: string | undefined
+  /** Name servers instead of the system's, `address` or `address:port`; only used with `localAddress`. */
+  servers?: readonly string[] | undefined
+}
+
 /**
  * Names resolved as the system does (hosts file included), or, when `localAddress` is given, by DNS queries that leave
  * from that address alone: getaddrinfo would ignore the binding.
  */
-export function nodeResolver({ localAddress }: { localAddress?: string | undefined } = {}): Resolver {
+export function nodeResolver({ localAddress, servers }: NodeResolverOptions = {}): Resolver {
   return {
     async resolve(host, { signal }) {
       const literal = canonicalAddress(host.replace(/^\[|\]$/g, ''))
       if (literal !== undefined) return [literal]
       signal.throwIfAborted()
-      const answer = localAddress === undefined ? systemLookup(host) : boundLookup(host, localAddress, signal)
-      const addresses = await Promise.race([answer, rejectOnAbort(signal)])
-      return addresses.map((address) => canonicalAddress(address) ?? address)
+      const answer = localAddress === undefined ? systemLookup(host) : boundLookup(host, localAddress, servers, signal)
+      const addresses = await orAbort(answer, signal)
+      return [...new Set(addresses.flatMap((address) => canonicalAddress(address) ?? []))]
     },
   }
 }
@@ -140,17 +159,40 @@ async function systemLookup(host: string): Promise<string[]> {
   return found.map((entry) => entry.address)
 }
 
-async function boundLookup(host: string, localAddress: string, signal: AbortSignal): Promise<string[]> {
+async function boundLookup(
+  host: string,
+  localAddress: string,
+  servers: readonly string[] | undefined,
+  signal: AbortSignal,
+): Promise<string[]> {
   const resolver = new dns.promises.Resolver()
-  if (familyOf(localAddress) === 4) resolver.setLocalAddress(localAddress)
-  else resolver.setLocalAddress('0.0.0.0', localAddress)
-  signal.addEventListener('abort', () => resolver.cancel(), { once: true })
-  // What cannot be reached from the bound address is of no use: ask for its family only.
-  return familyOf(localAddress) === 4 ? resolver.resolve4(host) : resolver.resolve6(host)
+  const family = familyOf(localAddress)
+  // A name server of the other family would be asked from an address that nobody chose.
+  const reachable = (servers ?? resolver.getServers()).filter((server) => serverFamily(server) === family)
+  if (reachable.length === 0) throw new Error(`no IPv${family} name server to ask from ${localAddress}`)
+  resolver.setServers(reachable)
+  resolver.setLocalAddress(...((family === 4 ? [localAddress] : ['0.0.0.0', localAddress]) as [string, string?]))
+  const cancel = () => resolver.cancel()
+  signal.addEventListener('abort', cancel, { once: true })
+  try {
+    // What cannot be reached from the bound address is of no use: ask for its family only.
+    return await (family === 4 ? resolver.resolve4(host) : resolver.resolve6(host))
+  } finally {
+    signal.removeEventListener('abort', cancel)
+  }
 }
 
-function rejectOnAbort(signal: AbortSignal): Promise<never> {
-  return new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason), { once: true }))
+/** `1.2.3.4`, `1.2.3.4:53`, `::1` or `[::1]:53`. */
+function serverFamily(server: string): Family {
+  return /^[\d.]+(?::\d+)?$/.test(server) ? 4 : 6
+}
+
+function orAbort<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const abort = () => reject(signal.reason)
+    signal.addEventListener('abort', abort, { once: true })
+    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort))
+  })
 }
 
 /** The seams of this machine. `localAddress` binds name resolution (sockets are bound by the gate). */
