@@ -1,0 +1,178 @@
+/**
+ * The address book: which endpoint a peer number stands for. One LevelDB for each ISO week (UTC) in which endpoints were
+ * met, so that addresses expire by dropping a directory. An endpoint keeps its number as long as any book holds it; met
+ * again in a later week, its row is copied into that week's book.
+ */
+import { readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { type Clock, endpointKey, limits } from '@swarmatlas/core'
+import { isoWeek } from './iso-week.ts'
+import { type LevelOptions, LevelStore, type Write } from './level-store.ts'
+import { Lru } from './lru.ts'
+import { type AddressEntry, addressValue, keys, numberValue, parseAddressValue, parseNumberValue } from './schema.ts'
+
+export const bookName: RegExp = /^book-(\d{4}-W\d{2})$/
+
+export interface AddressBookOptions extends LevelOptions {
+  /** The store's directory, which holds the books. */
+  readonly dir: string
+  /** No number below this one is given out. */
+  readonly firstFree: number
+}
+
+export interface AddressBookComponents {
+  readonly clock: Pick<Clock, 'now'>
+  /** Makes sure, across crashes, that no number below `firstFree` is given out again. */
+  reserve(firstFree: number): Promise<void>
+}
+
+/** An endpoint to number, with its node id where it spoke as a DHT node. */
+export type Met = Pick<AddressEntry, 'endpoint'> & Partial<Pick<AddressEntry, 'nodeId'>>
+
+export class AddressBook {
+  readonly #components: AddressBookComponents
+  readonly #options: AddressBookOptions
+  readonly #weeks: Set<string>
+  readonly #open: Map<string, Promise<LevelStore>> = new Map()
+  /** Endpoints that stand in the book of `#week`. */
+  readonly #met: Lru<string, { number: number; nodeId: string | undefined }> = new Lru(limits.addressCacheEntries)
+  readonly #entries: Lru<number, AddressEntry> = new Lru(limits.addressCacheEntries)
+  #week = ''
+  #next: number
+  #reserved: number
+
+  private constructor(components: AddressBookComponents, options: AddressBookOptions, weeks: string[]) {
+    this.#components = components
+    this.#options = options
+    this.#weeks = new Set(weeks)
+    this.#next = options.firstFree
+    this.#reserved = options.firstFree
+  }
+
+  static async open(components: AddressBookComponents, options: AddressBookOptions): Promise<AddressBook> {
+    const weeks = (await readdir(options.dir)).flatMap((name) => bookName.exec(name)?.[1] ?? [])
+    return new AddressBook(components, options, weeks)
+  }
+
+  /**
+   * The numbers of endpoints, by endpointKey; new ones are given to those never met. All are in this week's book when it
+   * resolves. One caller at a time.
+   */
+  async numbersOf(met: ReadonlyMap<string, Met>): Promise<Map<string, number>> {
+    const week = isoWeek(this.#components.clock.now())
+    if (week !== this.#week) this.#met.clear()
+    this.#week = week
+    this.#weeks.add(week)
+    const book = await this.#book(week)
+
+    const numbers = new Map<string, number>()
+    const writes: Write[] = []
+    const put = (key: string, number: number, entry: AddressEntry) => {
+      numbers.set(key, number)
+      writes.push([keys.number(entry.endpoint), numberValue(number, 5)])
+      writes.push([keys.endpoint(number), addressValue(entry)])
+    }
+
+    const unknown = new Map<string, Met>()
+    for (const [key, entry] of met) {
+      const known = this.#met.get(key)
+      if (known === undefined || (entry.nodeId ?? known.nodeId) !== known.nodeId) unknown.set(key, entry)
+      else numbers.set(key, known.number)
+    }
+    for (const [key, { number, entry }] of await find(book, unknown)) {
+      const { endpoint, nodeId } = unknown.get(key) as Met
+      unknown.delete(key)
+      if (nodeId === undefined || nodeId === entry.nodeId) numbers.set(key, number)
+      else put(key, number, { endpoint, nodeId })
+    }
+    for (const other of await this.#others(week)) {
+      for (const [key, { number, entry }] of await find(other, unknown)) {
+        put(key, number, { ...entry, nodeId: unknown.get(key)?.nodeId ?? entry.nodeId })
+        unknown.delete(key)
+      }
+    }
+    if (this.#next + unknown.size > this.#reserved) {
+      const reserved = this.#next + unknown.size + limits.peerNumberBlock
+      await this.#components.reserve(reserved)
+      this.#reserved = reserved
+    }
+    for (const [key, { endpoint, nodeId }] of unknown) put(key, this.#next++, { endpoint, nodeId })
+
+    await book.write(writes)
+    for (const [key, { endpoint, nodeId }] of met) {
+      const number = numbers.get(key) as number
+      const known = this.#met.get(key)?.nodeId
+      this.#met.set(key, { number, nodeId: nodeId ?? known })
+      if (nodeId !== undefined) this.#entries.set(number, { endpoint, nodeId })
+    }
+    return numbers
+  }
+
+  /** What the numbers stand for; those whose book was dropped are missing. */
+  async entriesOf(numbers: Iterable<number>): Promise<Map<number, AddressEntry>> {
+    const entries = new Map<number, AddressEntry>()
+    const unknown = new Set<number>()
+    for (const number of numbers) {
+      const entry = this.#entries.get(number)
+      if (entry === undefined) unknown.add(number)
+      else entries.set(number, entry)
+    }
+    for (const book of unknown.size === 0 ? [] : await this.#others('')) {
+      if (unknown.size === 0) break
+      const asked = [...unknown]
+      const values = await book.getMany(asked.map(keys.endpoint))
+      asked.forEach((number, i) => {
+        const value = values[i]
+        if (value === undefined) return
+        unknown.delete(number)
+        const entry = parseAddressValue(value)
+        entries.set(number, entry)
+        this.#entries.set(number, entry)
+      })
+    }
+    return entries
+  }
+
+  async close(): Promise<void> {
+    const open = [...this.#open.values()]
+    this.#open.clear()
+    for (const book of open) await (await book.catch(() => undefined))?.close()
+  }
+
+  /** All books but one, the latest week first: most of what is asked for was met of late. */
+  #others(week: string): Promise<LevelStore[]> {
+    const weeks = [...this.#weeks].filter((other) => other !== week).sort()
+    return Promise.all(weeks.reverse().map((other) => this.#book(other)))
+  }
+
+  #book(week: string): Promise<LevelStore> {
+    let book = this.#open.get(week)
+    if (book === undefined) {
+      book = LevelStore.open(join(this.#options.dir, `book-${week}`), this.#options)
+      this.#open.set(week, book)
+      book.catch(() => this.#open.delete(week))
+    }
+    return book
+  }
+}
+
+/** Those of `wanted` that the book knows. */
+async function find(
+  book: LevelStore,
+  wanted: ReadonlyMap<string, Met>,
+): Promise<Map<string, { number: number; entry: AddressEntry }>> {
+  const found = new Map<string, { number: number; entry: AddressEntry }>()
+  const asked = [...wanted.values()]
+  const numbers = await book.getMany(asked.map(({ endpoint }) => keys.number(endpoint)))
+  const hits = asked.flatMap(({ endpoint }, i) => {
+    const value = numbers[i]
+    return value === undefined ? [] : [{ key: endpointKey(endpoint), number: parseNumberValue(value) }]
+  })
+  const values = await book.getMany(hits.map(({ number }) => keys.endpoint(number)))
+  hits.forEach(({ key, number }, i) => {
+    // Both rows are written in one batch.
+    const value = values[i]
+    if (value !== undefined) found.set(key, { number, entry: parseAddressValue(value) })
+  })
+  return found
+}
