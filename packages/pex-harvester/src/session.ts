@@ -20,7 +20,7 @@ import type { HarvesterOptions, SessionEvent, VisitOptions } from './contract.ts
 import { type ExtensionFacts, readExtensionHandshake } from './extension-handshake.ts'
 import { createFrameGuard } from './frame-guard.ts'
 import { createGuardedWire, type GuardedWire, type PeerHandshake } from './guarded-wire.ts'
-import { createMetadataFetch, type MetadataFetch } from './metadata.ts'
+import { createMetadataErrand, type MetadataErrand } from './metadata-errand.ts'
 import { createPexLog, type PexLog } from './pex-log.ts'
 import { createRoleReader, type RoleVerdict } from './role.ts'
 
@@ -77,6 +77,7 @@ class WireSession implements Session {
   readonly #role = createRoleReader()
   readonly #pex: PexLog
   readonly #wire: GuardedWire
+  readonly #metadata: MetadataErrand
   #events: SessionEvent[] = []
   #wake: () => void = () => {}
   #alarm: Timer | undefined
@@ -84,8 +85,6 @@ class WireSession implements Session {
   #handshake: (PeerHandshake & { atMs: number }) | undefined
   /** Undefined until the peer's extension handshake came. */
   #facts: ExtensionFacts | undefined
-  #fetch: MetadataFetch | undefined
-  #fetchOver = false
   #firstPexMs: number | undefined
   #dhtNodeTold = false
   /** Something came that may change what there is to wait for; HAVEs wait for the next alarm. */
@@ -116,11 +115,17 @@ class WireSession implements Session {
         haveNone: () => this.#role.haveNone(),
         port: (port) => this.#onPort(port),
         extensionHandshake: (payload) => this.#onExtensionHandshake(payload),
-        metadata: (payload) => this.#onMetadata(payload),
+        metadata: (payload) => {
+          this.#metadata.receive(payload, this.#clock.monotonic())
+          this.#news = true
+        },
         pex: (payload) => this.#onPex(payload),
       },
       { clientName: options.clientName },
     )
+    const send = (id: number, payload: Uint8Array) => this.#wire.extended(id, payload)
+    const tell = (event: SessionEvent) => this.#emit(event)
+    this.#metadata = createMetadataErrand({ meter: components.meter, send, tell }, options.visit)
   }
 
   async *run(): AsyncGenerator<SessionEvent, SessionResult> {
@@ -222,9 +227,6 @@ class WireSession implements Session {
       return
     }
     this.#news = true
-    if (this.#fetch !== undefined && facts.metadataSize !== this.#fetch.size) {
-      this.#rejectMetadata(`${this.#fetch.size} bytes first, then ${facts.metadataSize}`)
-    }
     this.#facts = facts
   }
 
@@ -242,57 +244,11 @@ class WireSession implements Session {
     for (const observation of observations) this.#emit({ type: 'observation', observation })
   }
 
-  #onMetadata(payload: Uint8Array): void {
-    this.#news = true
-    const step = this.#fetch?.receive(payload, this.#clock.monotonic())
-    if (step?.kind === 'rejected') this.#rejectMetadata(step.problem)
-    else if (step?.kind === 'refused') this.#endFetch()
-    else if (step?.kind === 'done') {
-      this.#emit({ type: 'metadata', bytes: step.bytes })
-      this.#endFetch()
-    }
-  }
-
-  #rejectMetadata(problem: string): void {
-    this.#emit({ type: 'metadata-rejected', problem })
-    this.#endFetch()
-  }
-
-  /** One attempt at the metadata a session. */
-  #endFetch(): void {
-    this.#fetch = undefined
-    this.#fetchOver = true
-  }
-
-  /** Asks for metadata while it is wanted, and gives up when the peer takes too long. */
-  #continueFetch(nowMs: number): void {
-    const { metadataId, metadataSize } = this.#facts ?? {}
-    if (this.#fetchOver || metadataId === undefined || metadataSize === undefined) return
-    if (!this.#visit.wantsMetadata()) {
-      // Wanted again later, it would start anew.
-      this.#fetch = undefined
-      return
-    }
-    if (metadataSize > limits.metadataBytes) {
-      this.#rejectMetadata(`${metadataSize} bytes`)
-      return
-    }
-    this.#fetch ??= createMetadataFetch(this.#visit.swarm, metadataSize, nowMs)
-    if (nowMs >= this.#fetch.deadlineMs) {
-      this.#components.meter.count('session.metadata-timeouts')
-      this.#endFetch()
-      return
-    }
-    for (let request = this.#fetch.request(); request !== undefined; request = this.#fetch.request()) {
-      this.#wire.extended(metadataId, request)
-    }
-  }
-
   #review(): void {
     if (this.#ending !== undefined) return
     this.#news = false
     const nowMs = this.#clock.monotonic()
-    this.#continueFetch(nowMs)
+    if (this.#facts !== undefined) this.#metadata.proceed(this.#facts, nowMs)
     const untilMs = this.#waitUntilMs()
     if (nowMs >= untilMs) {
       this.#end(this.#handshake === undefined ? { outcome: 'timeout', detail: 'no handshake' } : { outcome: 'ok' })
@@ -313,7 +269,7 @@ class WireSession implements Session {
     if (this.#facts?.pexId !== undefined && !this.#visit.private()) {
       untilMs = Math.max(untilMs, this.#firstPexMs === undefined ? stayMs : this.#firstPexMs + limits.afterPexMs)
     }
-    return Math.max(Math.min(untilMs, stayMs), Math.min(this.#fetch?.deadlineMs ?? 0, ceilingMs))
+    return Math.max(Math.min(untilMs, stayMs), Math.min(this.#metadata.deadlineMs, ceilingMs))
   }
 
   #verdict(atMs: number): RoleVerdict {

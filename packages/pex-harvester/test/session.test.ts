@@ -214,6 +214,14 @@ describe('metadata', () => {
     expect(stage.of('metadata-rejected')).toEqual([])
   })
 
+  test.each([0, -1, 300])('is not asked for under the id %i', async (id) => {
+    const stage = await startVisit({ wantsMetadata: () => true })
+    stage.peer.send(handshake(SWARM), extension(0, { ...EXTENSION, m: { ut_metadata: id } }), SEED)
+    await settle()
+    expect(stage.peer.received.map(({ payload }) => payload[0])).toEqual([undefined, 0])
+    expect(stage.visit).toMatchObject({ outcome: 'ok' })
+  })
+
   test('is not asked for when it is not wanted', async () => {
     const stage = await startVisit()
     stage.peer.send(handshake(SWARM), extension(0, EXTENSION), SEED)
