@@ -44,7 +44,7 @@ export type JournalRecord =
   | ({ readonly type: 'stopped' } & OpenKey)
   | ({ readonly type: 'stop-failed'; readonly attempts: number } & OpenKey)
 
-export type OpenKey = Pick<OpenAnnounce, 'atMs' | 'url' | 'swarm' | 'address' | 'owner'>
+type OpenKey = Pick<OpenAnnounce, 'atMs' | 'url' | 'swarm' | 'address' | 'owner'>
 type Reply = Extract<JournalRecord, { type: 'replied' }>
 type Failure = Extract<JournalRecord, { type: 'failed' }>
 

@@ -23,7 +23,7 @@ export interface TrackerFailure {
 }
 
 /** BEP 3, BEP 15: `none` is the announce that only repeats. */
-export type AnnounceEvent = 'none' | 'started' | 'stopped'
+type AnnounceEvent = 'none' | 'started' | 'stopped'
 
 export interface AnnounceRequest {
   readonly swarm: InfoHash
@@ -99,10 +99,7 @@ export function answered(outcome: 'refused' | 'bad-message', detail: string, ret
 
 export function forbidden(refusal: Refusal, to: Endpoint): TrackerFailure {
   const outcome = refusal.retryAfterMs === undefined ? 'forbidden' : 'over-budget'
-  return unanswered(
-    outcome,
-    `nothing was sent: the address policy does not allow ${endpointKey(to)} (${refusal.reason})`,
-  )
+  return unanswered(outcome, `the address policy does not allow ${endpointKey(to)} (${refusal.reason})`)
 }
 
 /** Text from a tracker, fit to be shown. */

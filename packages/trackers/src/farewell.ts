@@ -44,7 +44,9 @@ export async function sendStopped(
       if (await sendOne(components, announce, wait, eachMs)) told++
     }
   }
-  await Promise.all(Array.from({ length: Math.min(inFlight, announces.length) }, worker))
+  const workers = await Promise.allSettled(Array.from({ length: Math.min(inFlight, announces.length) }, worker))
+  const failed = workers.find((result) => result.status === 'rejected')
+  if (failed !== undefined) throw failed.reason
   return told
 }
 

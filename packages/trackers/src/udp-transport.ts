@@ -17,6 +17,7 @@ import {
   messageOf,
   outcomeOf,
   type Random,
+  SwarmatlasError,
 } from '@swarmatlas/core'
 import {
   type AnnounceReply,
@@ -201,17 +202,12 @@ class UdpTransport implements TrackerTransport {
   ): Promise<Answer<Uint8Array>> {
     const { clock } = this.#components
     signal.throwIfAborted()
-    let socket: GatedUdpSocket
-    try {
-      socket = await this.#socket(familyOf(to.address))
-    } catch (error) {
-      return unanswered(outcomeOf(error), messageOf(error))
-    }
     const transactionId = this.#freshTransactionId()
     const reply = new Promise<Answer<Uint8Array>>((settle) => {
       this.#pending.set(transactionId, { to: endpointKey(to), action, settle })
     })
     try {
+      const socket = await this.#socket(familyOf(to.address))
       for (let sent = 0; sent <= retransmits; sent++) {
         const bytes = await packet(transactionId)
         if (!bytes.ok) return bytes
@@ -226,6 +222,11 @@ class UdpTransport implements TrackerTransport {
         if (answer !== undefined) return answer
       }
       return unanswered('timeout', `no answer to ${retransmits + 1} packets`)
+    } catch (error) {
+      signal.throwIfAborted()
+      // From beforeSend.
+      if (error instanceof SwarmatlasError) throw error
+      return unanswered(outcomeOf(error), messageOf(error))
     } finally {
       this.#pending.delete(transactionId)
     }

@@ -229,12 +229,11 @@ describe('bad answers, each an outcome in words', () => {
       'bad-message',
       /does not speak HTTP/,
     ],
-  ])('%s', async (_, listener, outcome, detail) => {
-    await using leaks = leakCheck()
+  ])('%s', async (_name, listener, outcome, detail) => {
+    await using _ = leakCheck()
     const { report, peers } = await announced(listener)
     expect(report).toMatchObject({ outcome, detail: detail instanceof RegExp ? expect.stringMatching(detail) : detail })
     expect(peers).toEqual([])
-    void leaks
   })
 
   test('nobody listens', async () => {
@@ -245,7 +244,7 @@ describe('bad answers, each an outcome in words', () => {
   })
 
   test('a server that hangs; abort ends an exchange at once', async () => {
-    await using leaks = leakCheck()
+    await using _ = leakCheck()
     await using server = await httpServer((request, response) => {
       if (request.url?.includes('event=stopped')) response.end(GOOD)
     })
@@ -255,7 +254,6 @@ describe('bad answers, each an outcome in words', () => {
     while (server.requests.length === 0) await new Promise((next) => setImmediate(next))
     abort.abort(new Error('Ctrl-C'))
     await expect(announce).rejects.toThrow('Ctrl-C')
-    void leaks
   })
 
   test('a server that says nothing for 10 s is given up', async () => {

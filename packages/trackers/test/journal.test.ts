@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { appendFile, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { encodeBencode, limits } from '@swarmatlas/core'
 import { nodeClock } from '@swarmatlas/core/node'
 import fc from 'fast-check'
@@ -135,7 +136,7 @@ describe('after kill -9', () => {
         '--import',
         'tsx',
         '--conditions=@swarmatlas/source',
-        join(import.meta.dirname, 'announce-and-hang.ts'),
+        fileURLToPath(new URL('./announce-and-hang.ts', import.meta.url)),
         path,
         url,
       ],

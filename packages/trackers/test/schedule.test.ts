@@ -1,8 +1,11 @@
 /** When trackers may be asked again: within a process and by the next one. */
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { type Encodable, encodeBencode, encodeCompact, type Host, type InfoHash } from '@swarmatlas/core'
 import { nodeHost } from '@swarmatlas/core/node'
 import { describe, expect, test } from 'vitest'
-import { memoryJournal, type TrackerJournal } from '../src/index.ts'
+import { memoryJournal, openTrackerJournal, type TrackerJournal } from '../src/index.ts'
 import { eventsOf, forever, harness, httpServer, OTHER_SWARM } from './harness.ts'
 
 const PEERS = encodeCompact({ address: '1.2.3.4', port: 6881 })
@@ -166,10 +169,10 @@ describe('the journal decides', () => {
   const failing = (broken: Partial<TrackerJournal>): TrackerJournal => ({ ...memoryJournal(), ...broken })
 
   test('what cannot be journalled is not sent', async () => {
-    const { openTrackerJournal } = await import('../src/index.ts')
+    const directory = await mkdtemp(join(tmpdir(), 'swarmatlas-journal-'))
     await using server = await httpServer((_, response) => response.end(encodeBencode({ interval: 60 })))
     const journal = await openTrackerJournal({
-      path: `/tmp/swarmatlas-test-${process.pid}/journal`,
+      path: join(directory, 'journal'),
       clock: nodeHost().clock,
       pid: process.pid,
       isAlive: () => true,
@@ -179,6 +182,7 @@ describe('the journal decides', () => {
     const { report } = await us.announce(`${server.origin}/announce`)
     expect(report).toMatchObject({ outcome: 'not-tried', detail: expect.stringContaining('journal is closed') })
     expect(server.requests).toEqual([])
+    await rm(directory, { recursive: true })
   })
 
   test('a stopped that fails is owed to the next process, three times at most', async () => {

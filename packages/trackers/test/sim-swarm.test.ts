@@ -7,7 +7,7 @@ import { expect, test } from 'vitest'
 import { forever, harness } from './harness.ts'
 
 test('each tracker gives the peers that it lists, its figures, and lets us go', async () => {
-  await using leaks = leakCheck()
+  await using _ = leakCheck()
   await using swarm = await startSimSwarm(
     { host: nodeHost() },
     {
@@ -48,5 +48,4 @@ test('each tracker gives the peers that it lists, its figures, and lets us go', 
   }
   await us.client.close()
   expect(swarm.counters).toMatchObject({ trackerAnnounces: 4, trackerStopped: 2, trackerRefused: 0 })
-  void leaks
 })

@@ -396,6 +396,28 @@ describe('hostile and broken replies', () => {
   })
 })
 
+test.each<[string, Partial<Host['udp']>]>([
+  ['no socket can be opened', { open: () => Promise.reject(new Error('no IPv4 here')) }],
+  [
+    'sending throws',
+    {
+      open: async (options) => ({
+        ...(await nodeHost().udp.open(options)),
+        send() {
+          throw new Error('no IPv4 here')
+        },
+      }),
+    },
+  ],
+])('%s: an outcome', async (_, udp) => {
+  const host = nodeHost()
+  await using us = harness({ host: { ...host, udp: { ...host.udp, ...udp } } })
+  expect((await us.announce('udp://127.0.0.1:6969')).report).toMatchObject({
+    outcome: 'unreachable',
+    detail: 'no IPv4 here',
+  })
+})
+
 test(
   'a scrape is cut into packets of 74 hashes, and lists us nowhere',
   simulated(async ({ host, trackerHost }) => {
