@@ -1,6 +1,5 @@
 /** What `swarmatlas geo` prints: one line for each of the three editions that geoiplookup knows. */
-import { type GeoDatabase, type Place, printable } from '@swarmatlas/core'
-import { countryName } from './country.ts'
+import { countryName, type GeoDatabase, type Place, printable } from '@swarmatlas/core'
 
 const UNKNOWN = 'IP Address not found'
 

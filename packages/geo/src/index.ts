@@ -1,4 +1,4 @@
-export * from './country.ts'
+export { countryName } from '@swarmatlas/core'
 export * from './editions.ts'
 export * from './geoip.ts'
 export * from './table.ts'
