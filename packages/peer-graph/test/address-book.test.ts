@@ -100,6 +100,22 @@ describe('the address book', () => {
     expect(peers.map(({ rounds }) => rounds)).toEqual([2, 1, 1])
   })
 
+  it('takes the node id along into a new week in which the node spoke as a peer only', async () => {
+    const graph = await openStore()
+    const first = await graph.startRound(round)
+    first.observation(A, byDht(teller, old))
+    await first.seal(end)
+    graph.clock.ms += 7 * dayMs
+    const second = await graph.startRound(round)
+    second.observation(A, byPex(teller, old))
+    await second.seal(end)
+    await graph.close()
+    await rename(join(graph.dir, 'book-2026-W47'), join(graph.dir, 'gone'))
+    const again = await openStore({ dir: graph.dir, create: false })
+    const tellers = (await collect(again.edges({}))).map((edge) => edge.teller)
+    expect(tellers).toContainEqual({ kind: 'dht-node', id: nodeId('7'), endpoint: ip(teller) })
+  })
+
   it('never gives a number twice, whether closed or killed in between', async () => {
     const clock = new HandClock()
     const dir = (await openStore({ clock })).dir

@@ -26,13 +26,19 @@ describe('a full disk', () => {
     const graph = await openStore({ dir, compression: false })
     const writer = await graph.startRound(round)
     let given = 0
+    let meanwhile = 0
     let acknowledged = 0
     let failure: unknown
     while (failure === undefined && given < 200_000) {
       for (const stop = given + 500; given < stop; given++) {
         writer.observation(A, byPex('198.51.100.1:1', `10.${given >> 16}.${(given >> 8) & 255}.${given & 255}:6881`))
       }
-      await writer.flush().then(
+      const written = writer.flush()
+      // Said while the write is under way: it must outlast the write's failure.
+      await Promise.resolve()
+      writer.observation(A, byPex('198.51.100.1:1', `11.${given >> 16}.${(given >> 8) & 255}.${given & 255}:6881`))
+      meanwhile++
+      await written.then(
         () => {
           acknowledged = given
         },
@@ -51,10 +57,12 @@ describe('a full disk', () => {
 
     await rm(ballast)
     await writer.seal(end)
-    expect(await collect(graph.peers({}))).toHaveLength(given)
+    const all = given + meanwhile
+    expect(await collect(graph.peers({}))).toHaveLength(all)
     await graph.close()
     const again = await openStore({ dir, create: false })
-    expect(await collect(again.rounds())).toMatchObject([{ endedMs: end.atMs, peers: given, observations: given }])
+    expect(await collect(again.rounds())).toMatchObject([{ endedMs: end.atMs, peers: all, observations: all }])
+    expect(await collect(again.peers({}))).toHaveLength(all)
     expect(new Set((await collect(again.edges({}))).map(({ count }) => count))).toEqual(new Set([1]))
   })
 
