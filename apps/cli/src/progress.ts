@@ -1,4 +1,7 @@
-/** Live progress on standard error: one line that is redrawn on a terminal, now and then a line of its own elsewhere. */
+/**
+ * Live progress on standard error: one line that is redrawn on a terminal, now and then a line of its own elsewhere.
+ * Times count from the start of the process, where the monotonic clock begins.
+ */
 import { type Clock, endpointKey, type SwarmatlasEvent, type Timer } from '@swarmatlas/core'
 import { count, seconds } from './quantities.ts'
 import { columnsOf, cut, type Style } from './terminal.ts'
@@ -23,7 +26,6 @@ export function liveProgress(
   { clock, stream, style }: { clock: Clock; stream: NodeJS.WriteStream; style: Style },
   { showPeers }: ProgressOptions,
 ): Progress {
-  const startedMs = clock.monotonic()
   let peers = 0
   let handshaken = 0
   let running = 0
@@ -38,7 +40,7 @@ export function liveProgress(
   }
   const line = () => {
     const parts = [
-      seconds(clock.monotonic() - startedMs),
+      seconds(clock.monotonic()),
       swarms > 1 ? `${count(swarms - running, 'swarm')} of ${swarms} done` : (name ?? 'no metadata yet'),
       count(peers, 'peer'),
       `${handshaken} handshaken`,
@@ -75,7 +77,7 @@ export function liveProgress(
         case 'peer':
           peers++
           if (showPeers && peers <= PEERS_SHOWN) {
-            const at = seconds(clock.monotonic() - startedMs)
+            const at = seconds(clock.monotonic())
             say(`${style.dim(at.padStart(7))}  ${endpointKey(event.peer).padEnd(22)} ${style.dim(event.channel)}`)
             if (peers === PEERS_SHOWN) say(style.dim('         … further peers are counted; the report lists them'))
           }
@@ -87,7 +89,7 @@ export function liveProgress(
           name = event.info.name
           if (swarms === 1)
             say(
-              `${style.dim(seconds(event.afterMs).padStart(7))}  ${style.bold(cut(event.info.name, columnsOf(stream) - 10))}`,
+              `${style.dim(seconds(clock.monotonic()).padStart(7))}  ${style.bold(cut(event.info.name, columnsOf(stream) - 10))}`,
             )
           break
         case 'notice':

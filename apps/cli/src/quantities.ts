@@ -28,8 +28,12 @@ export function minutes(seconds: number): string {
   return seconds < 120 ? `${seconds} s` : `${Math.round(seconds / 60)} min`
 }
 
+export function number(n: number): string {
+  return n.toLocaleString('en')
+}
+
 export function count(n: number, one: string, many: string = `${one}s`): string {
-  return `${n.toLocaleString('en')} ${n === 1 ? one : many}`
+  return `${number(n)} ${n === 1 ? one : many}`
 }
 
 /** 2026-11-22 19:15 UTC. */

@@ -87,9 +87,22 @@ export async function runOneRound(request: RoundRequest): Promise<RoundOutcome> 
   const traffic = reportTraffic(mapper.gate.ledger.totals())
   const isOwn = ownEndpoints(result.swarms, mapper.port, options.bind)
   const swarms = result.swarms.map((swarm) =>
-    reportSwarm(swarm, { geo, endedMs, isOwn, traffic: targets.length === 1 ? traffic : null }),
+    sinceProcessStart(reportSwarm(swarm, { geo, endedMs, isOwn, traffic: targets.length === 1 ? traffic : null })),
   )
   return { round: { number, startedMs, endedMs, reason, vantage, traffic }, swarms, database, networkProblem }
+}
+
+/** Counts from where the user began to wait: the start of the process. */
+function sinceProcessStart(report: SwarmReport): SwarmReport {
+  const startedMs = Math.floor(performance.timeOrigin)
+  const earlierMs = report.startedMs - startedMs
+  const { metadata, elapsedMs } = report
+  return {
+    ...report,
+    startedMs,
+    elapsedMs: elapsedMs + earlierMs,
+    metadata: metadata?.from ? { ...metadata, afterMs: metadata.afterMs + earlierMs } : metadata,
+  }
 }
 
 async function openMapper(host: Host, options: NetworkOptions, logger: Logger): Promise<Mapper> {

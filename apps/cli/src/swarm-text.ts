@@ -1,11 +1,12 @@
 /** The report of one torrent for a person: what it is, who is there, how sure we are, what it cost. */
-import type { GeoDatabase } from '@swarmatlas/core'
+import type { GeoDatabase, TrackerReport } from '@swarmatlas/core'
 import { countryName } from '@swarmatlas/geo'
 import type { PeerReport, SwarmReport, TrafficReport } from '@swarmatlas/mapper'
 import { peerColumns, peerRow } from './peer-table.ts'
-import { binaryBytes, bytes, count, minutes, seconds, tally } from './quantities.ts'
-import { cut, padEnd, type Style, table, wrap } from './terminal.ts'
+import { binaryBytes, bytes, count, minutes, number, seconds, tally } from './quantities.ts'
+import { cut, cutMiddle, padEnd, type Style, table, wrap } from './terminal.ts'
 
+const NAME_LINES = 3
 const FILES_SHOWN = 8
 const PEERS_SHOWN = 20
 const COUNTRIES_SHOWN = 8
@@ -34,8 +35,8 @@ export function swarmText(report: SwarmReport, options: TextOptions): string {
 
 function heading(report: SwarmReport, { style, columns }: TextOptions): string[] {
   const { metadata } = report
-  const name = metadata?.name ?? `unnamed torrent ${report.infoHash}`
-  const lines = [style.bold(cut(name, columns)), `info-hash ${report.infoHash}`]
+  const name = cut(metadata?.name ?? 'Torrent of unknown name', NAME_LINES * (columns - 1))
+  const lines = [...wrap(name, columns, '').map(style.bold), `info-hash ${report.infoHash}`]
   if (report.infoHashV2 !== null) lines.push(`v2        ${report.infoHashV2}`)
   if (metadata === null) {
     lines.push(...wrap(`no metadata: ${report.metadataError?.message ?? 'unknown'}`, columns, ''))
@@ -61,7 +62,11 @@ function heading(report: SwarmReport, { style, columns }: TextOptions): string[]
 function files({ metadata }: SwarmReport, { style, columns }: TextOptions): string[] {
   if (metadata === null || metadata.files.length < 2) return []
   const largest = [...metadata.files].sort((a, b) => b.bytes - a.bytes).slice(0, FILES_SHOWN)
-  const lines = largest.map((file) => `  ${bytes(file.bytes).padStart(8)}  ${cut(file.path, columns - 12)}`)
+  // All begin with the torrent's name, which stands above.
+  const inside = (path: string) => path.slice(metadata.name.length + 1)
+  const lines = largest.map(
+    (file) => `  ${bytes(file.bytes).padStart(8)}  ${cutMiddle(inside(file.path), columns - 12)}`,
+  )
   const rest = metadata.files.length - largest.length
   if (rest > 0) lines.push(style.dim(`            and ${count(rest, 'more file', 'more files')}`))
   return [style.bold('Files'), ...lines]
@@ -69,11 +74,11 @@ function files({ metadata }: SwarmReport, { style, columns }: TextOptions): stri
 
 function peerSummary({ peers, counts }: SwarmReport, { style, columns }: TextOptions): string[] {
   const handshaken = (counts.byEvidence.handshaken ?? 0) + (counts.byEvidence['role-known'] ?? 0)
-  const found = style.bold(`${count(counts.peers, 'peer')}`)
   if (counts.peers === 0) return [`${style.bold('No peer was found')} over the channels asked.`]
-  const roles = `${handshaken} handshaken · ${count(counts.seeds, 'seed')} · ${count(counts.leeches, 'leech', 'leeches')} · ${counts.unknownRole} role unknown`
+  const found = style.bold(count(counts.peers, 'peer'))
+  const roles = `${number(handshaken)} handshaken · ${count(counts.seeds, 'seed')} · ${count(counts.leeches, 'leech', 'leeches')} · ${number(counts.unknownRole)} role unknown`
   const row = (label: string, pairs: readonly (readonly [string, number])[]): string[] => {
-    const text = pairs.map(([name, n]) => `${name} ${n}`).join(' · ')
+    const text = pairs.map(([name, n]) => `${name} ×${number(n)}`).join(' · ')
     const [first = '', ...more] = wrap(text, columns, ' '.repeat(13))
     return pairs.length === 0 ? [] : [`  ${padEnd(style.dim(label), 11)}${first.slice(13)}`, ...more]
   }
@@ -81,7 +86,7 @@ function peerSummary({ peers, counts }: SwarmReport, { style, columns }: TextOpt
   const countries = tally(peers.flatMap((peer) => (peer.place === null ? [] : [peer.place.country])))
   const clients = tally(peers.flatMap((peer) => (peer.client === null ? [] : [peer.client])))
   return [
-    `${found}  ${roles}`,
+    ...wrap(`${found}  ${roles}`, columns, ''),
     ...row('channel', entries(counts.byChannel)),
     ...row('evidence', entries(counts.byEvidence).reverse()),
     ...row(
@@ -99,20 +104,32 @@ function top(pairs: [string, number][], shown: number): [string, number][] {
 
 function trackers({ trackers }: SwarmReport, { style, columns }: TextOptions): string[] {
   if (trackers.length === 0) return []
-  const lines = trackers.map((tracker) => {
-    const ok = tracker.outcome === 'ok'
-    const said = [
-      `${count(tracker.peers, 'peer')} listed`,
-      ...(tracker.seeds === undefined ? [] : [count(tracker.seeds, 'seed')]),
-      ...(tracker.leeches === undefined ? [] : [count(tracker.leeches, 'leech', 'leeches')]),
-      ...(tracker.intervalS === undefined ? [] : [`again in ${minutes(tracker.intervalS)}`]),
-    ].join(' · ')
-    const first = `  ${ok ? style.good('ok     ') : style.bad(padEnd(tracker.outcome, 7))}  ${cut(tracker.url, columns - 12)}`
-    return `${first}\n${wrap(ok ? said : (tracker.detail ?? ''), columns, ' '.repeat(11))
-      .map(style.dim)
-      .join('\n')}`
+  const urls = new Set(trackers.map((tracker) => tracker.url))
+  const lines = [...urls].flatMap((url) => {
+    // A hybrid torrent is asked for under both its hashes.
+    const answers = trackers.filter((tracker) => tracker.url === url)
+    const outcomes = new Set(answers.map((tracker) => tracker.outcome))
+    return [...outcomes].flatMap((outcome) => {
+      const state = padEnd(outcome, 11)
+      const said = answers.filter((tracker) => tracker.outcome === outcome).map(words)
+      return [
+        `  ${outcome === 'ok' ? style.good(state) : style.bad(state)}  ${cutMiddle(url, columns - 15)}`,
+        ...[...new Set(said)].flatMap((text) => wrap(text, columns, ' '.repeat(15))).map(style.dim),
+      ]
+    })
   })
   return [style.bold('Trackers'), ...lines]
+}
+
+/** What a tracker said. */
+function words(tracker: TrackerReport): string {
+  if (tracker.outcome !== 'ok') return tracker.detail ?? 'no answer'
+  return [
+    `${count(tracker.peers, 'peer')} listed`,
+    ...(tracker.seeds === undefined ? [] : [count(tracker.seeds, 'seed')]),
+    ...(tracker.leeches === undefined ? [] : [count(tracker.leeches, 'leech', 'leeches')]),
+    ...(tracker.intervalS === undefined ? [] : [`again in ${minutes(tracker.intervalS)}`]),
+  ].join(' · ')
 }
 
 function peerTable({ peers }: SwarmReport, { style, columns }: TextOptions): string[] {

@@ -44,15 +44,33 @@ export function width(text: string): number {
 
 /** Cuts after so many columns, with an ellipsis; never through a character made of several code points. */
 export function cut(text: string, columns: number): string {
+  return width(text) <= columns ? text : `${fitting(characters(text), columns - 1).join('')}…`
+}
+
+/** Cuts in the middle, where begin and end both tell: paths. */
+export function cutMiddle(text: string, columns: number): string {
   if (width(text) <= columns) return text
-  let kept = ''
+  const all = characters(text)
+  const end = fitting(all.toReversed(), Math.floor((columns - 1) / 2))
+    .reverse()
+    .join('')
+  const begin = fitting(all, columns - 1 - width(end)).join('')
+  return `${begin}…${end}`
+}
+
+/** Of the characters the first ones that fit into so many columns. */
+function fitting(all: readonly string[], columns: number): string[] {
   let used = 0
-  for (const { segment } of new Intl.Segmenter().segment(text)) {
-    used += width(segment)
-    if (used > columns - 1) break
-    kept += segment
-  }
-  return `${kept}…`
+  const end = all.findIndex((character) => {
+    used += width(character)
+    return used > columns
+  })
+  return end < 0 ? [...all] : all.slice(0, end)
+}
+
+/** As a reader counts them: a letter with its accents is one. */
+function characters(text: string): string[] {
+  return Array.from(new Intl.Segmenter().segment(text), ({ segment }) => segment)
 }
 
 export function padEnd(text: string, columns: number): string {
@@ -72,13 +90,16 @@ export interface Column {
   readonly min?: number
 }
 
-/** A table of at most `columns` columns: cells are measured as a terminal shows them. */
+/** A table of at most `columns` columns: cells are measured as a terminal shows them. A column without a value is left out. */
 export function table(
-  spec: readonly Column[],
-  rows: readonly (readonly string[])[],
+  allColumns: readonly Column[],
+  allRows: readonly (readonly string[])[],
   columns: number,
   style: Style,
 ): string[] {
+  const filled = allColumns.map((_, i) => allRows.some((row) => row[i]))
+  const spec = allColumns.filter((_, i) => filled[i])
+  const rows = allRows.map((row) => row.filter((_, i) => filled[i]))
   const widths = spec.map((column, i) => Math.max(width(column.head), ...rows.map((row) => width(row[i] ?? ''))))
   let over = widths.reduce((sum, w) => sum + w, 0) + 2 * spec.length - columns
   for (const [i, column] of spec.entries()) {
@@ -97,11 +118,11 @@ export function table(
   return [style.dim(line(spec.map((column) => column.head))), ...rows.map(line)]
 }
 
-/** Words wrapped to a width, continued lines indented. */
+/** Words wrapped to a width, all lines indented; a word that is too long for a line is broken. */
 export function wrap(text: string, columns: number, indent: string): string[] {
   const lines: string[] = []
   let line = indent
-  for (const word of text.split(' ')) {
+  for (const word of text.split(' ').flatMap((word) => broken(word, columns - indent.length))) {
     const next = line === indent ? line + word : `${line} ${word}`
     if (width(next) > columns && line !== indent) {
       lines.push(line)
@@ -112,4 +133,13 @@ export function wrap(text: string, columns: number, indent: string): string[] {
   }
   lines.push(line)
   return lines
+}
+
+function broken(word: string, columns: number): string[] {
+  if (width(word) <= columns) return [word]
+  const all = characters(word)
+  const parts: string[] = []
+  // A line takes one character at least, or this would not end.
+  while (all.length > 0) parts.push(all.splice(0, Math.max(1, fitting(all, columns).length)).join(''))
+  return parts
 }
