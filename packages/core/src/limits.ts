@@ -178,6 +178,8 @@ export const limits = {
   lookupMs: 20_000,
   /** `left` of an announce while the size is not known: anything above 0 says that we are no seed. */
   unknownLeftBytes: 16_384,
+  /** How long a quick lookup waits for one tracker: two retransmits over UDP. */
+  trackerPatienceMs: 12_000,
   /** DHT lookups at once over all swarms; they share the queries in flight. */
   lookupsAtOnce: 16,
   /** Announces at once over all swarms. */
@@ -194,6 +196,8 @@ export const limits = {
   thoroughKnee: 0.02,
   /** Sessions of one swarm that fetch metadata at once: one honest peer is enough, liars must not hold it up. */
   metadataFetchers: 8,
+  /** After this a fetcher does not count among them any more: a session with nothing else to wait for stays about 3 s. */
+  metadataHeadStartMs: 1_000,
   /** A dial that was over a rate waits this long before the next try. */
   redialPauseMs: 1_000,
   /** Dials put off so often are given up for the round. */

@@ -1,10 +1,13 @@
 /** The feeds of one torrent: what names peers to it. Each runs until it has nothing more to say. */
 import {
+  DeadlineError,
   deadline,
   type InfoHash,
   type LookupSummary,
   limits,
   type Observation,
+  orAbort,
+  redactUrl,
   sleep,
   type TrackerReport,
 } from '@swarmatlas/core'
@@ -13,6 +16,8 @@ import type { Swarm } from './swarm.ts'
 
 export interface FeedTarget {
   readonly swarm: Swarm
+  /** Passes over the DHT that were begun. */
+  lookups: number
   observe(observation: Observation): Promise<void>
   notice(code: string, message: string): Promise<void>
 }
@@ -26,7 +31,7 @@ export async function feedFromDht(
 ): Promise<void> {
   const { dht, clock } = context
   if (dht === undefined) return
-  const report = await dht.enter()
+  const report = await orAbort(dht.enter(), signal)
   if (report.nodes === 0) return
   for (let pass = 1; ; pass++) {
     const knownBefore = target.swarm.peers.size
@@ -46,6 +51,7 @@ async function onePass(
   hash: InfoHash,
   signal: AbortSignal,
 ): Promise<LookupSummary> {
+  target.lookups++
   using limit = deadline(clock, limits.lookupMs, signal)
   const lookup = (dht as NonNullable<typeof dht>).crawler.getPeers(hash, { signal: limit.signal })
   for (;;) {
@@ -56,9 +62,15 @@ async function onePass(
 }
 
 /** Milliseconds until the next pass; undefined when there is to be none. */
-function pauseAfter({ settings }: RoundContext, swarm: Swarm, pass: number, gained: number): number | undefined {
+function pauseAfter(
+  { settings, harvester }: RoundContext,
+  swarm: Swarm,
+  pass: number,
+  gained: number,
+): number | undefined {
   if (settings.depth === 'quick') {
-    const unanswered = swarm.metadata === undefined || swarm.peers.size === 0
+    const wantsMetadata = harvester !== undefined && swarm.metadata === undefined
+    const unanswered = swarm.peers.size === 0 || wantsMetadata
     if (pass >= (unanswered ? limits.quickPassesUnanswered : limits.quickPasses)) return undefined
     if (!unanswered && gained === 0) return undefined
     return unanswered ? limits.quickPauseMs : 0
@@ -80,16 +92,29 @@ export async function feedFromTracker(
   if (trackers === undefined) return
   const { swarm } = target
   await context.announces.use(async () => {
+    // BEP 15 would wait 45 s for a dead tracker: nobody who waits for an answer does.
+    using patience = deadline(clock, settings.depth === 'quick' ? limits.trackerPatienceMs : undefined, signal)
+    try {
+      await ask(patience.signal)
+    } catch (error) {
+      if (!(error instanceof DeadlineError) || signal.aborted) throw error
+      const detail = `no answer within ${limits.trackerPatienceMs / 1000} s`
+      await record({ url: redactUrl(url), outcome: 'timeout', detail, peers: 0 })
+    }
+  }, signal)
+
+  async function ask(patience: AbortSignal): Promise<void> {
+    if (trackers === undefined) return
     if (settings.announce) {
       const left = swarm.metadata?.info.totalBytes || limits.unknownLeftBytes
-      const { report, observations } = await trackers.announce(url, hash, { left, signal })
+      const { report, observations } = await trackers.announce(url, hash, { left, signal: patience })
       for (const observation of observations) await target.observe(observation)
       await record(report)
     } else {
-      const report = (await trackers.scrape(url, [hash], { signal })).get(hash)
+      const report = (await trackers.scrape(url, [hash], { signal: patience })).get(hash)
       if (report !== undefined) await record(report)
     }
-  }, signal)
+  }
 
   async function record(report: TrackerReport): Promise<void> {
     swarm.trackers.push(report)
