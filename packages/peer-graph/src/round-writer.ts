@@ -103,7 +103,6 @@ export class OpenRound implements RoundWriter {
 
   #schedule(): void {
     if (this.#stopped) return
-
     if (this.#buffer.size >= limits.storeFlushEntries && !this.#failed) this.#flushSoon()
     else this.#timer ??= this.#components.clock.timer(limits.storeFlushMs, () => this.#flushSoon())
   }

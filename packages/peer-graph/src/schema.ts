@@ -225,7 +225,9 @@ export interface AddressEntry {
 }
 
 export function addressValue({ endpoint, nodeId }: AddressEntry): Buffer {
-  return Buffer.concat([encodeCompact(endpoint), Buffer.from(nodeId ?? '', 'hex')])
+  const id = Buffer.from(nodeId ?? '', 'hex')
+  // The id came from the network: of any other length the value could not be read back.
+  return Buffer.concat([encodeCompact(endpoint), id.length === 20 ? id : Buffer.alloc(0)])
 }
 
 export function parseAddressValue(value: Buffer): AddressEntry {

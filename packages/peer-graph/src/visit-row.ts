@@ -25,7 +25,9 @@ const bit = { opened: 1, handshaken: 2, refuted: 4, utp: 8, mse: 16, pexTold: 32
 const has = { progress: 4, peerId: 8, client: 16, listenPort: 32, metadataSize: 64 } as const
 
 export function encodeVisit(visit: Visit): Buffer {
-  const { progress, peerId, client, listenPort, metadataSize } = visit
+  const { progress, client, listenPort, metadataSize } = visit
+  const peerId = visit.peerId === undefined ? undefined : Buffer.from(visit.peerId, 'hex')
+  const hasPeerId = peerId?.length === 20
   const writer = new ByteWriter()
     .u8(outcomeCodes[visit.outcome])
     .u8(
@@ -40,7 +42,7 @@ export function encodeVisit(visit: Visit): Buffer {
     .u8(
       roles.indexOf(visit.role) |
         (progress === undefined ? 0 : has.progress) |
-        (peerId === undefined ? 0 : has.peerId) |
+        (hasPeerId ? has.peerId : 0) |
         (client === undefined ? 0 : has.client) |
         (listenPort === undefined ? 0 : has.listenPort) |
         (metadataSize === undefined ? 0 : has.metadataSize),
@@ -50,7 +52,7 @@ export function encodeVisit(visit: Visit): Buffer {
     .varint(visit.bytesIn)
     .varint(visit.bytesOut)
   if (progress !== undefined) writer.double(progress)
-  if (peerId !== undefined) writer.raw(Buffer.from(peerId, 'hex').subarray(0, 20))
+  if (hasPeerId) writer.raw(peerId)
   // A peer may call itself by its own address, which no fact may hold.
   if (client !== undefined) writer.text(client.replaceAll(visit.peer.address, '…'))
   if (listenPort !== undefined) writer.varint(listenPort)

@@ -2,6 +2,7 @@ import { type Observation, SwarmatlasError, type Visit } from '@swarmatlas/core'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { decodeRow, encodeRow, flagsOf, mergeRows, pexOf, rowOf } from '../src/observation-row.ts'
+import { addressValue, parseAddressValue } from '../src/schema.ts'
 import { decodeVisit, encodeVisit } from '../src/visit-row.ts'
 import { A, byPex, ip, visitTo } from './fixtures.ts'
 
@@ -103,6 +104,19 @@ describe('a visit row', () => {
     expect(bytes.includes('203.0.113.9') || bytes.includes('198.51.100.7')).toBe(false)
     expect(decodeVisit(bytes).client).toBe('me@…')
   })
+})
+
+describe('ids of a wrong length', () => {
+  it.each(['', '00', 'zz'.repeat(20), '00'.repeat(21)])(
+    '(%j) are left out; the rest of the row stays readable',
+    (id) => {
+      const visit = decodeVisit(encodeVisit(visitTo('203.0.113.9:1', { peerId: id, client: 'x' })))
+      expect(visit).toMatchObject({ client: 'x', outcome: 'timeout' })
+      expect(visit.peerId).toBeUndefined()
+      const entry = { endpoint: ip('203.0.113.9:1'), nodeId: id }
+      expect(parseAddressValue(addressValue(entry))).toEqual({ ...entry, nodeId: undefined })
+    },
+  )
 })
 
 describe('damaged rows', () => {
