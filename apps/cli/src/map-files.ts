@@ -1,7 +1,8 @@
 /** Writes the world map of a round: PNG and SVG, each whole or not at all. */
-import { mkdir, rename, rm, writeFile } from 'node:fs/promises'
+import { constants, type Stats } from 'node:fs'
+import { access, mkdir, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { dirname, extname, join, resolve } from 'node:path'
-import { type Channel, channels, messageOf, SwarmatlasError } from '@swarmatlas/core'
+import { type Channel, channels, codeOf, messageOf, SwarmatlasError } from '@swarmatlas/core'
 import type { PeerReport } from '@swarmatlas/mapper'
 import { toPng, toSvg, worldMap } from '@swarmatlas/render'
 import { count } from './quantities.ts'
@@ -46,16 +47,40 @@ export async function writeMap(outcome: RoundOutcome, options: MapFileOptions): 
   const main = resolve(
     options.output ?? join(options.storeDir, 'maps', `round-${String(round.number).padStart(6, '0')}.png`),
   )
-  const ending = extname(main).toLowerCase()
-  if (ending !== '.png' && ending !== '.svg') {
-    throw new SwarmatlasError('BAD_OPTION', `-o ${main}: the file's ending must be .png or .svg`)
-  }
+  const ending = endingOf(main)
   const stem = main.slice(0, -ending.length)
   const content = { '.png': await toPng(scene), '.svg': toSvg(scene) }
   const other = ending === '.png' ? '.svg' : '.png'
   await writeWhole(main, content[ending])
   await writeWhole(stem + other, content[other])
   return [main, stem + other]
+}
+
+/** Refuses a file that cannot be written while nothing is lost yet: before the round. */
+export async function checkOutput(output: string): Promise<void> {
+  endingOf(output)
+  const main = resolve(output)
+  try {
+    if ((await statOf(main))?.isDirectory()) throw new Error('it is a directory')
+    let folder = dirname(main)
+    while ((await statOf(folder)) === undefined) folder = dirname(folder)
+    await access(folder, constants.W_OK)
+  } catch (error) {
+    throw cannotWrite(main, error)
+  }
+}
+
+async function statOf(path: string): Promise<Stats | undefined> {
+  return stat(path).catch((error: unknown) => {
+    if (codeOf(error) === 'ENOENT') return undefined
+    throw error
+  })
+}
+
+function endingOf(path: string): '.png' | '.svg' {
+  const ending = extname(path).toLowerCase()
+  if (ending === '.png' || ending === '.svg') return ending
+  throw new SwarmatlasError('BAD_OPTION', `-o ${path}: the file's ending must be .png or .svg`)
 }
 
 function isHandshaken(peer: PeerReport): boolean {
@@ -100,9 +125,13 @@ async function writeWhole(path: string, content: Uint8Array | string): Promise<v
     await rename(temporary, path)
   } catch (error) {
     await rm(temporary, { force: true })
-    throw new SwarmatlasError('WRITE_FAILED', `cannot write ${path}: ${messageOf(error)}`, {
-      cause: error,
-      hint: 'choose another file with -o',
-    })
+    throw cannotWrite(path, error)
   }
+}
+
+function cannotWrite(path: string, cause: unknown): SwarmatlasError {
+  return new SwarmatlasError('WRITE_FAILED', `cannot write ${path}: ${messageOf(cause)}`, {
+    cause,
+    hint: 'choose another file with -o',
+  })
 }

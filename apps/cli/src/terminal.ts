@@ -23,7 +23,7 @@ export function styleFor(stream: { isTTY?: boolean }): Style {
   const paint =
     (format: Parameters<typeof styleText>[0]): Paint =>
     (text) =>
-      styleText(format, text)
+      styleText(format, text, { validateStream: false })
   return {
     bold: paint('bold'),
     dim: paint('dim'),
@@ -35,7 +35,8 @@ export function styleFor(stream: { isTTY?: boolean }): Style {
 }
 
 export function columnsOf(stream: { columns?: number }): number {
-  return Math.max(40, stream.columns ?? 80)
+  // A terminal that does not know its size says 0.
+  return Math.max(40, stream.columns || 80)
 }
 
 export function width(text: string): number {

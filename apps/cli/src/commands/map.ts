@@ -4,7 +4,7 @@ import { nodeClock } from '@swarmatlas/core/node'
 import { createGeo } from '@swarmatlas/geo'
 import { catchInterrupt } from '../interrupt.ts'
 import { stderrLogger } from '../logger.ts'
-import { writeMap } from '../map-files.ts'
+import { checkOutput, writeMap } from '../map-files.ts'
 import type { NetworkOptions, OutputOptions } from '../options.ts'
 import { print, printEvent, printJson } from '../output.ts'
 import { liveProgress, noProgress } from '../progress.ts'
@@ -23,6 +23,7 @@ export interface MapOptions extends NetworkOptions, OutputOptions {
 
 export async function map(texts: string[], options: MapOptions): Promise<number> {
   const targets = await readTargets(texts, options.list)
+  if (options.output !== undefined) await checkOutput(options.output)
   const human = !options.json && !options.ndjson
   using progress = human
     ? liveProgress({ clock: nodeClock, stream: process.stderr, style: styleFor(process.stderr) }, { showPeers: false })
