@@ -19,6 +19,10 @@ export interface SimPeerSpec {
   down?: boolean
   /** Accepts TCP and says nothing. */
   silent?: boolean
+  /** Of a hybrid: it is in the swarm of this version alone. */
+  swarm?: 'v1' | 'v2'
+  /** Offers metadata, but sends false bytes or never answers a request. */
+  metadata?: 'false' | 'withheld'
   /** Who it is connected to, and thus named by over PEX: some hubs (when `via` has `pex`), or peers by name. */
   pexConnected?: 'hubs' | readonly string[]
 }
@@ -31,6 +35,8 @@ export interface SimTorrentSpec {
   pieceLength: number
   /** BEP 27: known to trackers alone. */
   private?: boolean
+  /** Its peers do not keep to that: they are in the DHT and exchange peers. */
+  leaky?: boolean
   /** v1 when undefined. */
   version?: 'v1' | 'v2' | 'hybrid'
   peers: readonly SimPeerSpec[]
@@ -71,8 +77,9 @@ export function checkOptions(options: SimSwarmOptions): void {
       const own = peer.address ?? address
       require(canonicalAddress(own) === own, `${at}: ${own} is no canonical address`)
       require(peer.via.length > 0, `${at} is in no channel`)
+      require(peer.swarm === undefined || torrent.version === 'hybrid', `${at}: the torrent has one swarm only`)
       const open = peer.via.includes('dht') || peer.via.includes('pex') || peer.pexConnected !== undefined
-      require(!(torrent.private && open), `${at}: a private torrent has neither DHT nor PEX`)
+      require(!(torrent.private && !torrent.leaky && open), `${at}: a private torrent has neither DHT nor PEX`)
       require(!peer.via.includes('dht') || options.dhtNodes > 0, `${at} is in the DHT, but there is none`)
       require(!peer.via.includes('tracker') || options.httpTracker === true, `${at}: there is no HTTP tracker`)
       require(!peer.via.includes('udp-tracker') || options.udpTracker === true, `${at}: there is no UDP tracker`)

@@ -40,6 +40,7 @@ export interface Persona {
   readonly pieces: readonly boolean[]
   readonly uploadOnly: boolean
   readonly infoBytes: Uint8Array
+  readonly withholdsMetadata: boolean
   readonly private: boolean
 }
 
@@ -160,7 +161,7 @@ export function runSession(
     const piece = read.integer(dict, 'piece')
     if (read.integer(dict, 'msg_type') !== METADATA_REQUEST || piece === undefined) return
     counters.metadataRequests++
-    if (!isExtensionId(theirMetadata)) return
+    if (!isExtensionId(theirMetadata) || persona.withholdsMetadata) return
     const { infoBytes } = persona
     const start = piece * bounds.metadataPieceBytes
     if (piece < 0 || start >= infoBytes.length)

@@ -7,7 +7,7 @@ import { openHttpTracker } from './http-tracker.ts'
 import { checkOptions, DEFAULT_ADDRESS, type SimChannel, type SimSwarmOptions, type SimTorrentSpec } from './options.ts'
 import { createPrng } from './prng.ts'
 import { type MadeTorrent, makeTorrent } from './torrent-maker.ts'
-import { openPeers, type SimPeer } from './torrent-peers.ts'
+import { openPeers, type SimPeer, swarmsOf } from './torrent-peers.ts'
 import { createTrackerList } from './tracker-list.ts'
 import { openUdpTracker } from './udp-tracker.ts'
 
@@ -64,10 +64,11 @@ async function start(host: Host, logger: Logger, closers: Closers, options: SimS
     const own = prng.derive(`torrent ${index}`)
     const made = makeTorrent(spec, trackers, own.derive('info'))
     const components = { tcp, clock, counters, closers, prng: own }
-    const { peers, leave } = await openPeers(components, { address, specs: spec.peers, made })
+    const { peers, leave } = await openPeers(components, { address, spec, made })
     leaving.push(leave)
     for (const hash of wireHashes(made.hashes)) {
-      const listed = (channel: SimChannel) => peers.filter((peer) => peer.spec.via.includes(channel))
+      const listed = (channel: SimChannel) =>
+        peers.filter(({ spec }) => spec.via.includes(channel) && swarmsOf(spec, made.hashes).includes(hash))
       const withRole = (peer: SimPeer) => ({ endpoint: peer.endpoint, seed: peer.spec.role === 'seed' })
       dht.store(
         hash,

@@ -1,9 +1,9 @@
 /** The peers of one torrent: what each has, who is connected to whom, and where they can be found. */
-import { type Endpoint, endpointKey, type Host, wireHashes } from '@swarmatlas/core'
+import { type Endpoint, endpointKey, type Host, type InfoHash, type TorrentHashes, wireHashes } from '@swarmatlas/core'
 import { peerIdOf } from './client-ids.ts'
 import type { Closers } from './closers.ts'
 import type { SimCounters } from './counters.ts'
-import type { SimChannel, SimPeerSpec } from './options.ts'
+import type { SimChannel, SimPeerSpec, SimTorrentSpec } from './options.ts'
 import { type ListeningPeer, openPeer } from './peer.ts'
 import type { Persona } from './peer-session.ts'
 import { connect } from './pex-graph.ts'
@@ -35,12 +35,17 @@ const DEFAULT_PROGRESS = { seed: 1, partial: 0.5, leech: 0.4 } as const
 /** `leave` ends those that are to be down; until then they hold their ports. */
 export async function openPeers(
   components: Pick<Host, 'tcp' | 'clock'> & { counters: SimCounters; closers: Closers; prng: Prng },
-  { address, specs, made }: { address: string; specs: readonly SimPeerSpec[]; made: MadeTorrent },
+  {
+    address,
+    spec: { peers: specs, leaky = false },
+    made,
+  }: { address: string; spec: SimTorrentSpec; made: MadeTorrent },
 ): Promise<{ peers: SimPeer[]; leave(): Promise<void> }> {
   const named = connect(specs, components.prng.derive('connections'))
   const opened = await Promise.all(
     specs.map(async (spec) => {
-      const persona = personaOf(spec, made, components.prng.derive(`peer ${spec.name}`))
+      const prng = components.prng.derive(`peer ${spec.name}`)
+      const persona = personaOf(spec, { made, leaky, prng })
       const options = { address: spec.address ?? address, silent: spec.silent === true, persona }
       return { spec, persona, listening: await openPeer(components, options) }
     }),
@@ -71,20 +76,34 @@ export async function openPeers(
   }
 }
 
+/** The wire hashes that a peer is found under. */
+export function swarmsOf({ swarm }: SimPeerSpec, hashes: TorrentHashes): InfoHash[] {
+  const [v1, v2] = wireHashes(hashes)
+  return [swarm === 'v2' ? undefined : v1, swarm === 'v1' ? undefined : v2].filter((hash) => hash !== undefined)
+}
+
 function personaOf(
   spec: SimPeerSpec,
-  { info, infoBytes, hashes }: MadeTorrent,
-  prng: Prng,
+  { made, leaky, prng }: { made: MadeTorrent; leaky: boolean; prng: Prng },
 ): Omit<Persona, 'listenPort'> {
+  const { info, infoBytes, hashes } = made
   return {
-    hashes: wireHashes(hashes),
+    hashes: swarmsOf(spec, hashes),
     peerId: peerIdOf(spec.client, prng),
     client: spec.client,
     pieces: piecesOf(spec, info.pieceCount, prng),
     uploadOnly: spec.role !== 'leech',
-    infoBytes,
-    private: info.private,
+    infoBytes: spec.metadata === 'false' ? falsified(infoBytes) : infoBytes,
+    withholdsMetadata: spec.metadata === 'withheld',
+    private: info.private && !leaky,
   }
+}
+
+/** As long as the true one, and with another hash. */
+function falsified(infoBytes: Uint8Array): Uint8Array {
+  const bytes = Uint8Array.from(infoBytes)
+  bytes[bytes.length >> 1] = (bytes[bytes.length >> 1] as number) ^ 1
+  return bytes
 }
 
 /** Only a seed has all: whoever is near the end still lacks one. */
