@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import { createSocket } from 'node:dgram'
 import dns from 'node:dns'
+import { readFile } from 'node:fs/promises'
 import { connect, createServer, type Socket } from 'node:net'
 import { canonicalAddress, type Family, familyOf } from './endpoint.ts'
 import type { Clock, Host, Random, Resolver, Tcp, Udp } from './seams.ts'
@@ -159,6 +160,20 @@ async function systemLookup(host: string): Promise<string[]> {
   return found.map((entry) => entry.address)
 }
 
+/** The names that this machine's hosts file gives addresses: c-ares does not read it. */
+async function hostsFile(): Promise<Map<string, string[]>> {
+  const path = process.platform === 'win32' ? String.raw`C:\Windows\System32\drivers\etc\hosts` : '/etc/hosts'
+  const text = await readFile(path, 'utf8').catch(() => '')
+  const names = new Map<string, string[]>()
+  for (const line of text.split('\n')) {
+    const [first = '', ...aliases] = line.replace(/#.*/, '').trim().split(/\s+/)
+    const address = canonicalAddress(first)
+    if (address === undefined) continue
+    for (const name of aliases) names.set(name.toLowerCase(), [...(names.get(name.toLowerCase()) ?? []), address])
+  }
+  return names
+}
+
 async function boundLookup(
   host: string,
   localAddress: string,
@@ -167,6 +182,8 @@ async function boundLookup(
 ): Promise<string[]> {
   const resolver = new dns.promises.Resolver()
   const family = familyOf(localAddress)
+  const local = (await hostsFile()).get(host.toLowerCase())?.filter((address) => familyOf(address) === family)
+  if (local !== undefined && local.length > 0) return local
   // A name server of the other family would be asked from an address that nobody chose.
   const reachable = (servers ?? resolver.getServers()).filter((server) => serverFamily(server) === family)
   if (reachable.length === 0) throw new Error(`no IPv${family} name server to ask from ${localAddress}`)

@@ -218,6 +218,12 @@ describe('names', () => {
   })
 
   describe('bound', () => {
+    it('a name of the hosts file needs no name server', async () => {
+      const { signal } = new AbortController()
+      const resolver = nodeResolver({ localAddress: '127.0.0.1', servers: [] })
+      expect(await resolver.resolve('localhost', { signal })).toEqual(['127.0.0.1'])
+    })
+
     it('asks from the address it was given, and ends when the signal aborts', () => {
       // All of 127.0.0.0/8 is local on Linux alone.
       const localAddress = process.platform === 'linux' ? '127.0.0.3' : '127.0.0.1'
