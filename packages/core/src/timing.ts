@@ -19,6 +19,16 @@ export function sleep(clock: TimerClock, ms: number, signal?: AbortSignal): Prom
   })
 }
 
+/** What `promise` gives; rejects with the signal's reason when it aborts first. The promise itself goes on. */
+export function orAbort<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const abort = () => reject(signal.reason)
+    if (signal.aborted) abort()
+    else signal.addEventListener('abort', abort, { once: true })
+    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort))
+  })
+}
+
 export interface Deadline extends Disposable {
   /** Aborts after the time given, with the parent signal, or when told to. */
   readonly signal: AbortSignal

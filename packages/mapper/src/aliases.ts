@@ -4,7 +4,7 @@
  * and nothing but hearsay speaks for this one.
  */
 import { type Endpoint, endpointKey } from '@swarmatlas/core'
-import { evidenceOfPeer, type PeerState } from './swarm.ts'
+import type { PeerState } from './swarm.ts'
 
 export interface Alias extends Endpoint {
   readonly why: 'swapped-port' | 'source-port'
@@ -50,5 +50,5 @@ export function countedPeers(
 function isSwappedName(peer: PeerState, other: PeerState): boolean {
   const heardOnly = [...peer.channels].every((channel) => channel === 'dht') && peer.visit?.opened !== true
   const stronger = other.visit?.opened === true || [...other.channels].some((channel) => channel !== 'dht')
-  return heardOnly && stronger && evidenceOfPeer(peer) === 'hearsay'
+  return heardOnly && stronger
 }

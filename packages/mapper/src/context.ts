@@ -1,10 +1,10 @@
 /** What all torrents of a round share. */
-import type { AddressPolicy, Clock, Logger, Resolver, SwarmatlasEvent } from '@swarmatlas/core'
+import type { AddressPolicy, Clock, Logger, Meter, Resolver, SwarmatlasEvent } from '@swarmatlas/core'
 import type { BootstrapReport, DhtCrawler } from '@swarmatlas/dht-crawler'
 import type { RoundWriter } from '@swarmatlas/peer-graph'
 import type { Harvester } from '@swarmatlas/pex-harvester'
 import type { TrackerClient } from '@swarmatlas/trackers'
-import type { Semaphore } from './gathering.ts'
+import type { Semaphore } from './semaphore.ts'
 import type { SessionPool } from './session-pool.ts'
 import type { RoundSettings } from './settings.ts'
 
@@ -15,13 +15,12 @@ export interface DhtAccess {
    * nodes answered or all routers failed.
    */
   enter(): Promise<BootstrapReport>
-  /** What entering came to; undefined while nobody asked for it. */
-  readonly entered: Promise<BootstrapReport> | undefined
 }
 
 export interface RoundContext {
   readonly clock: Clock
   readonly logger: Logger
+  readonly meter: Meter
   readonly policy: AddressPolicy
   readonly resolver: Resolver
   readonly settings: RoundSettings
@@ -33,5 +32,8 @@ export interface RoundContext {
   readonly lookups: Semaphore
   readonly announces: Semaphore
   readonly store: RoundWriter | undefined
+  /** Resolves when there is room for more. */
   emit(event: SwarmatlasEvent): Promise<void>
+  /** Ends the round, which throws the error in the end: the store cannot be written. */
+  fail(error: unknown): void
 }

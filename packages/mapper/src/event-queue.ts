@@ -2,6 +2,8 @@
 export interface EventQueue<T> {
   /** Resolves at once while there is room; else when the reader has caught up: so a slow reader slows the collectors. */
   push(item: T): Promise<void>
+  /** From now on nobody waits for room: the collectors are told to stop, and what is still under way is little. */
+  release(): void
   /** Ends the stream after what is queued. Pushes after it are dropped. */
   end(): void
   items(): AsyncGenerator<T, void>
@@ -10,6 +12,7 @@ export interface EventQueue<T> {
 export function createEventQueue<T>({ capacity }: { capacity: number }): EventQueue<T> {
   let queue: T[] = []
   let ended = false
+  let released = false
   let wakeReader: (() => void) | undefined
   let room = createLatch()
 
@@ -18,7 +21,11 @@ export function createEventQueue<T>({ capacity }: { capacity: number }): EventQu
       if (ended) return
       queue.push(item)
       wakeReader?.()
-      if (queue.length >= capacity) await room.promise
+      if (queue.length >= capacity && !released) await room.promise
+    },
+    release() {
+      released = true
+      room.resolve()
     },
     end() {
       ended = true

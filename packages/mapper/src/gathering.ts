@@ -26,27 +26,3 @@ export function createGathering({ onError }: { onError(error: unknown): void }):
     },
   }
 }
-
-/** At most `places` at once; the others wait in order. */
-export interface Semaphore {
-  use<T>(task: () => Promise<T>, signal: AbortSignal): Promise<T>
-}
-
-export function createSemaphore({ places }: { places: number }): Semaphore {
-  let free = places
-  const waiting: (() => void)[] = []
-  return {
-    async use(task, signal) {
-      if (free === 0) await new Promise<void>((resolve) => waiting.push(resolve))
-      else free--
-      try {
-        signal.throwIfAborted()
-        return await task()
-      } finally {
-        const next = waiting.shift()
-        if (next === undefined) free++
-        else next()
-      }
-    },
-  }
-}

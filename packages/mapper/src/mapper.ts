@@ -16,10 +16,9 @@ import {
 import { type BootstrapReport, createDhtCrawler, type DhtCrawler } from '@swarmatlas/dht-crawler'
 import { createHarvester } from '@swarmatlas/pex-harvester'
 import { createTrackerClient, type TrackerJournal } from '@swarmatlas/trackers'
-import type { DhtAccess } from './context.ts'
-import { createSemaphore } from './gathering.ts'
 import { createPeerId } from './identity.ts'
 import { type RoundCollectors, type RoundOptions, type RoundResult, runRound } from './round.ts'
+import { createSemaphore } from './semaphore.ts'
 import { createSessionPool } from './session-pool.ts'
 import type { RoundSettings } from './settings.ts'
 
@@ -27,7 +26,7 @@ export interface MapperComponents {
   readonly host: Host
   readonly logger: Logger
   readonly meter: Meter
-  /** Closed with the mapper. */
+  /** Closed with the mapper, also when that cannot be made. */
   readonly journal: TrackerJournal
 }
 
@@ -48,14 +47,21 @@ export interface Mapper extends AsyncDisposable {
   /** How the DHT was entered; undefined when it was not. */
   readonly bootstrapped: Promise<BootstrapReport> | undefined
   round(targets: readonly Target[], options: RoundOptions): AsyncGenerator<SwarmatlasEvent, RoundResult>
-  /** Says `stopped` to the trackers and closes all sockets. Idempotent. */
+  /** Ends the rounds under way, says `stopped` to the trackers and closes all sockets. Idempotent. */
   close(): Promise<void>
 }
 
-export async function createMapper(
-  { host, logger, meter, journal }: MapperComponents,
-  options: MapperOptions,
-): Promise<Mapper> {
+/** Rejects with BAD_OPTION, or NO_NETWORK when a socket cannot be had. Sends nothing but what an earlier process owes its trackers. */
+export async function createMapper(components: MapperComponents, options: MapperOptions): Promise<Mapper> {
+  try {
+    return await openMapper(components, options)
+  } catch (error) {
+    await components.journal.close()
+    throw error
+  }
+}
+
+async function openMapper({ host, logger, meter, journal }: MapperComponents, options: MapperOptions): Promise<Mapper> {
   const { clock, random } = host
   const { profile, channels, bind, families } = options
   const { allowPrivate = false, optOut = [] } = options
@@ -64,6 +70,9 @@ export async function createMapper(
   const components = { gate, clock, random, logger, meter }
   const peerId = createPeerId(random, options.version)
   const stopping = new AbortController()
+  const running = new Set<Promise<unknown>>()
+  const openDht = () =>
+    createDhtCrawler(components, { bootstrap: options.bootstrap, concurrency: profile.dhtConcurrency })
 
   const held = await holdPort(gate)
   const trackers = channels.includes('tracker')
@@ -73,9 +82,20 @@ export async function createMapper(
       )
     : undefined
   const dht = channels.includes('dht')
-    ? await createDhtCrawler(components, { bootstrap: options.bootstrap, concurrency: profile.dhtConcurrency })
+    ? await openDht().catch(async (error: unknown) => {
+        await Promise.all([trackers?.close(), held.close()])
+        throw error
+      })
     : undefined
-  const access = dht === undefined ? undefined : accessTo(dht, stopping.signal)
+  let bootstrapped: Promise<BootstrapReport> | undefined
+  const enter = (crawler: DhtCrawler) => {
+    if (bootstrapped === undefined) {
+      bootstrapped = crawler.bootstrap({ signal: stopping.signal })
+      // Whoever waits for it sees the abort; nobody else has to.
+      bootstrapped.catch(() => {})
+    }
+    return bootstrapped
+  }
   // What a process that was killed still owes its trackers is paid by the next one.
   const settling = trackers?.settleDebts({ signal: stopping.signal }).catch((error: unknown) => {
     if (!stopping.signal.aborted) logger.warn('owed `stopped` announces could not be sent', { error: messageOf(error) })
@@ -84,9 +104,10 @@ export async function createMapper(
     clock,
     resolver: host.resolver,
     logger,
+    meter,
     policy,
     settings: options,
-    dht: access,
+    dht: dht && { crawler: dht, enter: () => enter(dht) },
     trackers,
     harvester: channels.includes('pex')
       ? createHarvester(components, { peerId, clientName: clientName(options.version) })
@@ -94,13 +115,15 @@ export async function createMapper(
     pool: createSessionPool({ places: profile.sessions }),
     lookups: createSemaphore({ places: limits.lookupsAtOnce }),
     announces: createSemaphore({ places: limits.announcesAtOnce }),
+    closing: stopping.signal,
+    running,
   }
 
   let closing: Promise<void> | undefined
   const close = () => {
     closing ??= (async () => {
       stopping.abort()
-      await settling
+      await Promise.all([settling, ...running])
       await Promise.all([trackers?.close(), dht?.close()])
       await Promise.all([held.close(), journal.close()])
     })()
@@ -110,29 +133,11 @@ export async function createMapper(
     gate,
     port: held.port,
     get bootstrapped() {
-      return access?.entered
+      return bootstrapped
     },
     round: (targets, roundOptions) => runRound(collectors, targets, roundOptions),
     close,
     [Symbol.asyncDispose]: close,
-  }
-}
-
-function accessTo(crawler: DhtCrawler, signal: AbortSignal): DhtAccess {
-  let entered: Promise<BootstrapReport> | undefined
-  return {
-    crawler,
-    enter() {
-      if (entered === undefined) {
-        entered = crawler.bootstrap({ signal })
-        // Whoever waits for it sees the abort; nobody else has to.
-        entered.catch(() => {})
-      }
-      return entered
-    },
-    get entered() {
-      return entered
-    },
   }
 }
 

@@ -148,7 +148,7 @@ function reportPeer({ peer, alsoAt }: CountedPeer, geo: Pick<Geo, 'place'>): Pee
     flags: [...peer.flags],
     alsoAt,
     channels: channels.filter((channel) => peer.channels.has(channel)),
-    tellers: new Set([...peer.witnesses.keys()].map((key) => key.slice(key.indexOf(' ') + 1))).size,
+    tellers: peer.witnesses.size,
     evidence: evidenceOfPeer(peer),
     sameAs: [],
     inbound: peer.channels.has('inbound'),

@@ -27,8 +27,8 @@ import type { TorrentRecord } from '@swarmatlas/peer-graph'
 export interface PeerState {
   readonly endpoint: Endpoint
   readonly channels: Set<Channel>
-  /** By teller and channel; capped, see `tellers` for the count. */
-  readonly witnesses: Map<string, Witness>
+  /** Its tellers: the first limits.tellersPerPeer, and the first of each channel. */
+  readonly witnesses: Set<Witness>
   readonly flags: Set<ObservationFlag>
   /** The wire hashes it was named under. */
   readonly swarms: Set<InfoHash>
@@ -60,6 +60,8 @@ export class Swarm {
   /** Why there is no metadata: the last thing that went wrong. */
   metadataProblem: string | undefined
   readonly #wireHashes: InfoHash[]
+  /** Each teller once for all the peers that it names. */
+  readonly #witnesses: Map<string, Witness> = new Map()
 
   constructor(target: Target, startedMs: number) {
     this.target = target
@@ -109,7 +111,7 @@ export class Swarm {
       peer = {
         endpoint: observation.peer,
         channels: new Set(),
-        witnesses: new Map(),
+        witnesses: new Set(),
         flags: new Set(),
         swarms: new Set(),
         firstSeenMs: observation.atMs,
@@ -126,11 +128,17 @@ export class Swarm {
     peer.lastSeenMs = Math.max(peer.lastSeenMs, observation.atMs)
     for (const flag of observation.flags) peer.flags.add(flag)
     if (observation.pex !== undefined) peer.pex = observation.pex
-    if (peer.witnesses.size < limits.tellersPerPeer) {
-      const { channel, teller } = observation
-      peer.witnesses.set(`${channel} ${tellerKey(teller)}`, { channel, teller })
-    }
+    if (isNewChannel || peer.witnesses.size < limits.tellersPerPeer) peer.witnesses.add(this.#witness(observation))
     return { peer, isNew, isNewChannel }
+  }
+
+  #witness({ channel, teller }: Observation): Witness {
+    const key = `${channel} ${tellerKey(teller)}`
+    const known = this.#witnesses.get(key)
+    if (known !== undefined) return known
+    const witness = { channel, teller }
+    this.#witnesses.set(key, witness)
+    return witness
   }
 
   visited(visit: Visit): void {
@@ -142,5 +150,5 @@ export class Swarm {
 }
 
 export function evidenceOfPeer(peer: PeerState): Evidence {
-  return evidenceOf(peer.witnesses.values(), peer.visit === undefined ? [] : [peer.visit])
+  return evidenceOf(peer.witnesses, peer.visit === undefined ? [] : [peer.visit])
 }

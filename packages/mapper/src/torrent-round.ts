@@ -2,13 +2,18 @@
 import { setMaxListeners } from 'node:events'
 import {
   type Endpoint,
+  familyOf,
   type HostPort,
   type InfoHash,
   limits,
   messageOf,
   type Observation,
   parseInfo,
+  type RefusalReason,
+  SwarmatlasError,
+  type SwarmatlasEvent,
   sleep,
+  type Timer,
   type TorrentInfo,
   type Visit,
 } from '@swarmatlas/core'
@@ -16,6 +21,8 @@ import type { RoundContext } from './context.ts'
 import { type FeedTarget, feedFromDht, feedFromTracker } from './feeds.ts'
 import { createGathering, type Gathering } from './gathering.ts'
 import type { PeerState, Swarm } from './swarm.ts'
+
+const OVER_RATE: RefusalReason = 'new-endpoint-rate'
 
 /** Maps one torrent; resolves when nothing new comes or `signal` aborts. Never rejects. */
 export async function mapTorrent(context: RoundContext, swarm: Swarm, signal: AbortSignal): Promise<void> {
@@ -28,43 +35,74 @@ class TorrentRound implements FeedTarget {
   readonly #context: RoundContext
   readonly #signal: AbortSignal
   readonly #tasks: Gathering
-  /** Aborts with the round, or when the torrent turns out private: all that BEP 27 forbids hangs on it. */
+  /** Aborts with the round, or when the torrent turns out private and the user did not allow that. */
+  readonly #contact = new AbortController()
+  /** Aborts with contact, or when the torrent turns out private: all that BEP 27 forbids hangs on it. */
   readonly #public = new AbortController()
-  readonly #metadataFetchers = new Set<PeerState>()
+  /** Who was asked for metadata, and when (monotonic). */
+  readonly #metadataFetchers = new Map<PeerState, number>()
+  /** The info dictionary has the right hash but cannot be read: no other peer has a better one. */
+  #metadataBroken = false
   /** Peers that are queued, being visited or visited. */
   readonly #taken = new Set<PeerState>()
-  #lookups = 0
+  lookups = 0
   #greeted = 0
-  /** A private torrent that the user did not allow: contact ends. */
-  #forbidden = false
 
   constructor(context: RoundContext, swarm: Swarm, signal: AbortSignal) {
     this.#context = context
     this.swarm = swarm
     this.#signal = signal
-    // Every session listens to it: hundreds of listeners are no leak here.
-    setMaxListeners(0, this.#public.signal)
+    // Every session listens to them: hundreds of listeners are no leak here.
+    setMaxListeners(0, this.#contact.signal, this.#public.signal)
     this.#tasks = createGathering({
       onError: (error) => {
-        if (this.#public.signal.aborted) return
-        context.logger.error('a task of the round failed', { torrent: swarm.id, error: messageOf(error) })
+        const isAbort = [this.#contact.signal, this.#public.signal].some(
+          ({ aborted, reason }) => aborted && reason === error,
+        )
+        if (isAbort) return
+        if (error instanceof SwarmatlasError) context.fail(error)
+        else context.logger.error('a task of the round failed', { torrent: swarm.id, error: messageOf(error) })
       },
     })
   }
 
   async run(): Promise<void> {
-    const { swarm } = this
-    const follow = () => this.#public.abort()
-    if (swarm.isPrivate || this.#signal.aborted) follow()
-    if (swarm.isPrivate && !this.#context.settings.privateOk) {
-      await this.notice('private', 'this torrent is private: nothing was sent (--private-ok asks its trackers)')
-      return
+    const { clock, logger } = this.#context
+    let drain: Timer | undefined
+    let giveUp: () => void = () => {}
+    const drained = new Promise<void>((resolve) => {
+      giveUp = resolve
+    })
+    const end = () => {
+      this.#endContact(this.#signal.reason)
+      drain = clock.timer(limits.drainMs, () => {
+        logger.warn('collectors did not stop', { torrent: this.swarm.id, afterMs: limits.drainMs })
+        giveUp()
+      })
     }
-    this.#signal.addEventListener('abort', follow, { once: true })
+    if (this.#signal.aborted) end()
+    else this.#signal.addEventListener('abort', end, { once: true })
+    this.#tasks.start(() => this.#begin())
+    await Promise.race([this.#tasks.done(), drained])
+    drain?.cancel()
+    this.#signal.removeEventListener('abort', end)
+  }
+
+  async #begin(): Promise<void> {
+    const { swarm } = this
+    const { clock, settings, store } = this.#context
+    store?.torrent(swarm.record())
+    if (swarm.isPrivate) {
+      this.#public.abort()
+      if (!settings.privateOk) {
+        await this.notice('private', 'this torrent is private: nothing was sent (--private-ok asks its trackers)')
+        return
+      }
+    }
     for (const note of swarm.target.notes) await this.notice('target', note)
     for (const peer of swarm.target.peers) {
       await this.observe({
-        atMs: this.#context.clock.now(),
+        atMs: clock.now(),
         swarm: swarm.id,
         channel: 'magnet',
         teller: { kind: 'self' },
@@ -72,16 +110,20 @@ class TorrentRound implements FeedTarget {
         flags: [],
       })
     }
-    if (!swarm.isPrivate) for (const node of swarm.target.nodes) this.#tasks.start(() => this.#addNode(node))
+    for (const node of swarm.target.nodes) this.#tasks.start(() => this.#addNode(node))
     for (const hash of swarm.wireHashes) this.#open(hash)
-    await this.#tasks.done()
-    this.#signal.removeEventListener('abort', follow)
+  }
+
+  #endContact(reason?: unknown): void {
+    this.#contact.abort(reason)
+    this.#public.abort(reason)
   }
 
   /** BEP 5: a .torrent may name DHT nodes. */
   async #addNode({ host, port }: HostPort): Promise<void> {
     const { resolver, dht } = this.#context
-    const [address] = await resolver.resolve(host, { signal: this.#signal }).catch(() => [])
+    const addresses = await resolver.resolve(host, { signal: this.#public.signal }).catch(() => [])
+    const address = addresses.find((address) => familyOf(address) === 4)
     if (address !== undefined) dht?.crawler.addNode({ address, port })
   }
 
@@ -90,29 +132,34 @@ class TorrentRound implements FeedTarget {
     const { trackers, dht } = this.#context
     if (trackers !== undefined) {
       for (const url of this.swarm.target.trackers) {
-        this.#tasks.start(() => feedFromTracker(this.#context, this, url, hash, this.#signal))
+        this.#tasks.start(() => feedFromTracker(this.#context, this, url, hash, this.#contact.signal))
       }
     }
     if (dht !== undefined && !this.swarm.isPrivate) {
-      this.#lookups++
       this.#tasks.start(() => feedFromDht(this.#context, this, hash, this.#public.signal))
     }
   }
 
+  /** Resolves when there is room for more. */
   async observe(observation: Observation): Promise<void> {
-    const { store, clock } = this.#context
+    const { store, clock, meter } = this.#context
     const { swarm } = this
     const seen = swarm.observe(observation)
-    if (seen === undefined) return
+    if (seen === undefined) {
+      meter.count('mapper.capped.peers')
+      return
+    }
     store?.observation(swarm.id, observation)
-    await store?.ready()
-    await this.#context.emit({ type: 'observation', torrent: swarm.id, ...observation })
+    const events: SwarmatlasEvent[] = [{ type: 'observation', torrent: swarm.id, ...observation }]
     if (seen.isNew) {
       const { channel, peer } = observation
       const total = swarm.peers.size
-      await this.#context.emit({ type: 'peer', atMs: clock.now(), torrent: swarm.id, peer, channel, total })
+      events.push({ type: 'peer', atMs: clock.now(), torrent: swarm.id, peer, channel, total })
     }
+    // All of it before the first wait: else events of one peer would stand among those of the next.
+    const room = events.map((event) => this.#context.emit(event))
     if (seen.isNew || seen.isNewChannel) this.#consider(seen.peer)
+    await Promise.all([store?.ready(), ...room])
   }
 
   async notice(code: string, message: string): Promise<void> {
@@ -131,18 +178,17 @@ class TorrentRound implements FeedTarget {
       return
     }
     this.#taken.add(peer)
-    this.#tasks.start(() => new Promise((done) => pool.add(this.swarm.id, () => this.#visit(peer).finally(done))))
+    this.#tasks.start(() => pool.add(this.swarm.id, () => this.#visit(peer)))
   }
 
   #mayVisit(peer: PeerState): boolean {
-    if (this.#forbidden) return false
+    if (this.#contact.signal.aborted) return false
     // BEP 27: of a private torrent only the peers that its trackers or its owner named.
     return !this.swarm.isPrivate || peer.channels.has('tracker') || peer.channels.has('magnet')
   }
 
   async #visit(peer: PeerState): Promise<void> {
-    for (let attempt = 0; attempt <= limits.redials; attempt++) {
-      if (this.#signal.aborted) return
+    for (let redials = 0; redials <= limits.redials; ) {
       if (!this.#mayVisit(peer)) {
         this.#taken.delete(peer)
         return
@@ -151,16 +197,16 @@ class TorrentRound implements FeedTarget {
       // Cut short by the end of the round, or by metadata that says private: then it is held again as for a private torrent.
       if (visit === undefined) continue
       peer.lastOutcome = visit.outcome
-      if (visit.outcome !== 'over-budget') return this.#record(peer, visit)
-      await sleep(this.#context.clock, limits.redialPauseMs, this.#signal)
+      if (visit.outcome !== 'over-budget') return this.#record(visit)
+      // A rate passes, if slowly; descriptors or ports may never come free.
+      if (visit.detail !== OVER_RATE) redials++
+      await sleep(this.#context.clock, limits.redialPauseMs, this.#contact.signal)
     }
   }
 
-  async #record(peer: PeerState, visit: Visit): Promise<void> {
-    const { store, policy } = this.#context
+  async #record(visit: Visit): Promise<void> {
     this.swarm.visited(visit)
-    if (visit.handshaken) policy.vouch('peer', peer.endpoint)
-    store?.visit(this.swarm.id, visit)
+    this.#context.store?.visit(this.swarm.id, visit)
     await this.#context.emit({ type: 'visit', torrent: this.swarm.id, ...visit })
   }
 
@@ -169,12 +215,13 @@ class TorrentRound implements FeedTarget {
     const { harvester, settings } = this.#context
     if (harvester === undefined) return undefined
     const { swarm } = this
-    const startedPublic = !swarm.isPrivate
+    const isPublic = !swarm.isPrivate
+    const { signal } = isPublic ? this.#public : this.#contact
     const session = harvester.visit(peer.endpoint, {
       swarm: wireHashFor(peer, swarm),
       claim: { channels: peer.channels.size },
       stayMs: settings.stayMs,
-      signal: startedPublic ? this.#public.signal : this.#signal,
+      signal,
       private: () => swarm.isPrivate,
       pieceCount: () => swarm.metadata?.info.pieceCount,
       wantsMetadata: () => this.#wantsMetadataFrom(peer),
@@ -185,8 +232,8 @@ class TorrentRound implements FeedTarget {
         if (step.done) return step.value
         const event = step.value
         switch (event.type) {
-          case 'handshaken':
-            if (startedPublic) this.#greeted++
+          case 'opened':
+            if (isPublic) this.#greeted++
             break
           case 'observation':
             if (!swarm.isPrivate) await this.observe(event.observation)
@@ -195,7 +242,8 @@ class TorrentRound implements FeedTarget {
             await this.#metadata(event.bytes, peer.endpoint)
             break
           case 'metadata-rejected':
-            await this.#metadataRejected(event.problem, peer)
+            this.#metadataFetchers.delete(peer)
+            await this.#metadataRejected(event.problem, peer.endpoint)
             break
           case 'dht-node':
             if (!swarm.isPrivate) this.#context.dht?.crawler.addNode(event.endpoint)
@@ -203,26 +251,30 @@ class TorrentRound implements FeedTarget {
         }
       }
     } catch (error) {
-      if (this.#public.signal.aborted) return undefined
+      if (signal.aborted && error === signal.reason) return undefined
       throw error
     } finally {
       this.#metadataFetchers.delete(peer)
     }
   }
 
-  /** A few sessions fetch at once: one is enough, but a slow one or a liar must not hold it up. */
+  /**
+   * A few sessions fetch at once: one honest peer is enough. Those that have not delivered after a while stand aside, so
+   * that slow peers and liars cannot hold all places until the others have left.
+   */
   #wantsMetadataFrom(peer: PeerState): boolean {
-    if (this.swarm.metadata !== undefined) return false
-    if (this.#metadataFetchers.has(peer)) return true
-    if (this.#metadataFetchers.size >= limits.metadataFetchers) return false
-    this.#metadataFetchers.add(peer)
+    if (this.swarm.metadata !== undefined || this.#metadataBroken) return false
+    const fetchers = this.#metadataFetchers
+    if (fetchers.has(peer)) return true
+    const nowMs = this.#context.clock.monotonic()
+    const fresh = [...fetchers.values()].filter((sinceMs) => nowMs - sinceMs < limits.metadataHeadStartMs)
+    if (fresh.length >= limits.metadataFetchers) return false
+    fetchers.set(peer, nowMs)
     return true
   }
 
-  async #metadataRejected(problem: string, peer: PeerState): Promise<void> {
-    this.#metadataFetchers.delete(peer)
+  async #metadataRejected(problem: string, from: Endpoint): Promise<void> {
     this.swarm.metadataProblem ??= problem
-    const from = peer.endpoint
     const atMs = this.#context.clock.now()
     await this.#context.emit({ type: 'metadata-rejected', atMs, torrent: this.swarm.id, from, problem })
   }
@@ -230,11 +282,12 @@ class TorrentRound implements FeedTarget {
   async #metadata(bytes: Uint8Array, from: Endpoint): Promise<void> {
     const { swarm } = this
     const { clock, store } = this.#context
-    if (swarm.metadata !== undefined) return
+    if (swarm.metadata !== undefined || this.#metadataBroken) return
     const info = parseInfo(bytes)
     if ('problem' in info) {
-      // The hash is right: the torrent itself is broken, no other peer has a better one.
+      this.#metadataBroken = true
       swarm.metadataProblem = `the metadata has the right hash but cannot be read: ${info.problem}`
+      await this.#metadataRejected(swarm.metadataProblem, from)
       return
     }
     const afterMs = clock.now() - swarm.startedMs
@@ -244,15 +297,15 @@ class TorrentRound implements FeedTarget {
     if (info.private) await this.#turnPrivate()
     for (const hash of added) {
       await this.notice('hybrid', `the metadata names a second swarm of this torrent: ${hash}`)
-      if (!this.#forbidden) this.#open(hash)
+      if (!this.#contact.signal.aborted) this.#open(hash)
     }
-    this.#checkMagnetV2(info)
+    await this.#checkMagnetV2(info)
   }
 
-  #checkMagnetV2(info: TorrentInfo): void {
+  async #checkMagnetV2(info: TorrentInfo): Promise<void> {
     const named = this.swarm.target.hashes.v2
     if (named !== undefined && info.hashes.v2 !== named) {
-      void this.notice(
+      await this.notice(
         'hash-mismatch',
         'the target names two different torrents: its v2 hash is not that of the metadata',
       )
@@ -261,17 +314,21 @@ class TorrentRound implements FeedTarget {
 
   /** BEP 27: from here on nothing goes to the DHT, to PEX or to peers that no tracker named; and the report says what already did. */
   async #turnPrivate(): Promise<void> {
-    const { settings } = this.#context
-    this.#forbidden = !settings.privateOk
-    this.#public.abort()
-    const before = `before its metadata said so, ${this.#lookups} DHT ${this.#lookups === 1 ? 'lookup' : 'lookups'} had been started and ${this.#greeted} ${this.#greeted === 1 ? 'peer' : 'peers'} greeted as for a public one`
+    const { privateOk } = this.#context.settings
+    if (privateOk) this.#public.abort()
+    else this.#endContact()
+    const before = `before its metadata said so, ${counted(this.lookups, 'DHT lookup')} had been started and ${counted(this.#greeted, 'peer')} greeted as for a public one`
     await this.notice(
       'private',
-      this.#forbidden
-        ? `this torrent is private: contact with its swarm has ended (--private-ok goes on with its trackers); ${before}`
-        : `this torrent is private: only its trackers are asked from here on; ${before}`,
+      privateOk
+        ? `this torrent is private: only its trackers are asked from here on; ${before}`
+        : `this torrent is private: contact with its swarm has ended (--private-ok goes on with its trackers); ${before}`,
     )
   }
+}
+
+function counted(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? '' : 's'}`
 }
 
 /** The hash under which the peer was named; a hybrid's endpoint is dialled once, not per hash. */
