@@ -20,8 +20,8 @@ export interface GatedUdpSocket {
 }
 
 export type GatedUdpOptions = Omit<UdpOptions, 'address'> & {
-  /** Whose account incoming datagrams are booked to. */
-  channel: LedgerChannel
+  /** Whose account incoming datagrams are booked to; where several share a socket, told by the datagram. */
+  channel: LedgerChannel | ((bytes: Uint8Array) => LedgerChannel)
 }
 
 export type DialResult =
@@ -92,7 +92,7 @@ export function createGate(
         ...options,
         address: bind,
         onMessage(bytes, from) {
-          ledger.datagram(channel, 'in', bytes.length, options.family)
+          ledger.datagram(typeof channel === 'string' ? channel : channel(bytes), 'in', bytes.length, options.family)
           onMessage(bytes, from)
         },
       })

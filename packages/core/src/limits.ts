@@ -37,17 +37,57 @@ export const limits = {
   krpcValues: 500,
   /** `nodes` entries read from one reply (BEP 5: 8). */
   krpcNodes: 32,
-  /** Queries in flight on one socket. */
-  dhtQueriesInFlight: 256,
-  /** A query without reply ends after this; mldht sees 99 % of replies within 2 s. */
+  /** Queries in flight over all lookups, at most; what one reply takes of the receive buffer may set less. */
+  dhtQueriesInFlight: 4_096,
+  /** What Linux books for one reply in the receive buffer: 1-1.5 kB of payload in a 2 KiB block, and its 256 B of management. */
+  dhtReplyBufferBytes: 2_304,
+  /** No reply is expected any more; mldht sees 99 % of replies within 2 s. */
   dhtQueryTimeoutMs: 2_000,
-  /** A query is given up this long after 95 % of the latest replies had come: the adaptive timeout's floor. */
+  /** A query gives its place up after the time in which 90 % of replies came, and a quarter more; never sooner than this. */
+  dhtTimeoutFloorMs: 100,
   dhtTimeoutSlackMs: 100,
-  /** Round trips the adaptive timeout looks back on. */
-  dhtRoundTrips: 128,
-  /** A query that the policy's rate holds back is given up after this. */
+  /** Round trips of one class of nodes that the timeouts look back on. */
+  dhtRoundTrips: 256,
+  /** Step of the wheel that timeouts hang on. */
+  dhtWheelTickMs: 10,
+  /** A query that a rate holds back is given up after this. */
   dhtHeldQueryMs: 10_000,
-  /** Queries in one pass of a lookup (usual: 50-200); a chain of ever nearer nodes ends here. */
+  /** One node is asked at most once in this time, over all lookups. libtorrent bans who sends 50 packets in 10 s. */
+  dhtNodeIntervalMs: 2_000,
+  /** The same in a lab, whose few nodes serve all lookups: 40 queries in 10 s. */
+  dhtNodeIntervalLabMs: 250,
+  /** Queries to one address and to one /24 (/48) in `dhtRateWindowMs`: 5 nodes behind one address, 20 in one network. */
+  dhtQueriesPerAddress: 25,
+  dhtQueriesPerPrefix: 100,
+  dhtRateWindowMs: 10_000,
+  /** A node that did not answer is left alone for so long by all lookups. */
+  dhtUnansweredMs: 600_000,
+  /** Queries in a row that a node may leave unanswered when it has answered before: datagrams get lost. */
+  dhtStrikes: 3,
+  /** Endpoints in each of the two generations of the book of nodes asked (about 200 B each). */
+  dhtNodeBook: 100_000,
+  /** Nodes that answered, kept to start lookups from: 4,096 sorts of id, so many of each (about 250 B each). */
+  dhtKnownNodesPerSlot: 4,
+  /** Claims of what our address is that are counted at one time (BEP 42), and the networks that must agree. */
+  dhtAddressClaims: 16,
+  dhtAddressVotes: 3,
+  /** Queries of one lookup in flight. */
+  dhtAlpha: 10,
+  /** Nearest nodes that a quick lookup asks: BEP 5 stores at 8. */
+  dhtQuickNodes: 8,
+  /** Nearest nodes that a thorough one asks: libtorrent stores at 8 of about 20, which each finds for itself. */
+  dhtThoroughNodes: 32,
+  /** Holders asked again at most so often, `dhtNodeIntervalMs` apart: a lone holder of 500 peers needs 20 for 98 %. */
+  dhtThoroughRounds: 24,
+  /** A thorough lookup ends when a smaller share of what a round names is new: that share of the holders' peers is unseen. */
+  dhtYieldKnee: 0.01,
+  /** Nodes of one /24 (/48) among the nearest. */
+  dhtNearestPerPrefix: 2,
+  /** Contacts that one lookup keeps; the farthest go first. */
+  dhtContactsPerLookup: 1_000,
+  /** Known nodes that a lookup starts from. */
+  dhtSeeds: 16,
+  /** Queries in one pass of a lookup (usual: 15-60); a chain of ever nearer nodes ends here. */
   dhtQueriesPerPass: 1_000,
   /** Observations kept for the consumers of one lookup. */
   dhtObservationsPerLookup: 100_000,
@@ -127,6 +167,12 @@ export const limits = {
   // Wire sessions (BEP 3, 9, 10, 11).
   dialTimeoutMs: 5_000,
   handshakeTimeoutMs: 5_000,
+  /** MSE: bytes of each padding (its specification says 512). */
+  msePadBytes: 512,
+  /** MSE: a longer initial payload of a peer that dialled us is refused; honest ones are a handshake of 68 bytes. */
+  mseInitialPayloadBytes: 4_096,
+  /** All attempts at one peer, transport after transport, until its handshake: a silent peer costs three handshake timeouts. */
+  visitAttemptsMs: 15_000,
   /** After the handshake: the extension handshake and what says the role. */
   extensionTimeoutMs: 5_000,
   /** A wire session's whole life unless `--stay` says otherwise. Held sessions take real clients' places: never over 95 s. */
@@ -163,6 +209,46 @@ export const limits = {
   pieceIndex: 524_287,
   /** Characters kept of a client's name (`v` of BEP 10). */
   clientNameChars: 64,
+
+  // uTP (BEP 29).
+  /** A UDP payload that we send: fits the least MTU of IPv6 (1,280 B), and so any tunnel or VPN, without probing. */
+  utpPacketBytes: 1_232,
+  /** Advertised when nothing is unread: twice what metadataRequestsInFlight can bring, so that it never slows an honest peer. */
+  utpReceiveWindowBytes: 131_072,
+  /** A packet further ahead than this is dropped; our selective ACK then has at most 32 bytes. */
+  utpReorderPackets: 256,
+  /** Ceiling of the congestion window, whatever delay the other side claims. */
+  utpSendWindowBytes: 65_536,
+  /** Congestion window of a new connection, packets (RFC 6928 allows 10; a handshake needs 1). */
+  utpInitialPackets: 4,
+  /** Packets unacknowledged at once, however small; an ACK older than so many packets is taken for spoofed. */
+  utpPacketsInFlight: 128,
+  /** Bytes queued behind the windows before a writer has to wait. */
+  utpWriteQueueBytes: 16_384,
+  /** LEDBAT's target for the queueing delay that we cause (BEP 29: 100 ms). */
+  utpTargetDelayUs: 100_000,
+  /** Retransmission timeout before the first round trip is known, and its bounds (BEP 29: 1,000 and at least 500 ms). */
+  utpRetransmitMs: 1_000,
+  utpRetransmitFloorMs: 500,
+  utpRetransmitCeilingMs: 8_000,
+  /** A packet unanswered after so many transmissions ends the connection: at 20 % loss each way 2 in 1,000 packets are so unlucky. */
+  utpTransmissions: 6,
+  /** SYNs of one attempt, at 0, 1 and 3 s. */
+  utpSynTransmissions: 3,
+  /** Duplicate ACKs, or packets received after it, that prove a packet lost (BEP 29). */
+  utpDuplicateAcks: 3,
+  /** Extensions read in one packet; known clients send at most 2. */
+  utpExtensions: 8,
+  /** Connections at once, both ways. */
+  utpConnections: 16_384,
+  /** Inbound connections that have shown nothing but a SYN, which anybody can forge. */
+  utpHalfOpen: 256,
+  utpHalfOpenPerAddress: 8,
+  utpHalfOpenMs: 5_000,
+  /** A closed connection tries for so long to get its FIN through. */
+  utpFarewellMs: 3_000,
+  /** Closed connections remembered, so that who still talks to them is told once. */
+  utpClosedRemembered: 4_096,
 
   // Rounds.
   /** Peers known in one swarm; the largest seen had about 100,000. */
