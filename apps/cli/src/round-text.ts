@@ -2,7 +2,7 @@
 
 import { bytes, count, utc } from './quantities.ts'
 import type { RoundOutcome } from './session.ts'
-import { swarmText, type TextOptions, trafficLines } from './swarm-text.ts'
+import { placesLines, swarmText, type TextOptions, trafficLines } from './swarm-text.ts'
 import { type Column, table, wrap } from './terminal.ts'
 
 const COLUMNS: readonly Column[] = [
@@ -41,8 +41,6 @@ export function roundText({ round, swarms, database, networkProblem }: RoundOutc
     ...trafficLines(round.traffic, round.endedMs - round.startedMs, options),
     ...notes.flatMap((note) => wrap(`${style.warn('Note')}  ${note}`, columns, '')),
     ...(networkProblem === undefined ? [] : wrap(`${style.bad('Network')}  ${networkProblem}.`, columns, '')),
-    ...(database.attribution === null
-      ? []
-      : wrap(`Places: ${database.name}. ${database.attribution}`, columns, '').map(style.dim)),
+    ...(swarms.some((swarm) => swarm.peers.some((peer) => peer.place !== null)) ? placesLines(database, options) : []),
   ].join('\n')
 }

@@ -4,6 +4,7 @@ import { readFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import {
+  endpointKey,
   type Geo,
   type GeoDatabase,
   type Host,
@@ -81,7 +82,7 @@ export async function runOneRound(request: RoundRequest): Promise<RoundOutcome> 
     }
     request.onEvent(step.value)
   }
-  const networkProblem = await findNetworkProblem(mapper, result)
+  const networkProblem = await findNetworkProblem(mapper, result, options)
   const database = await geo.load()
   const { number, startedMs, endedMs, reason } = result
   const traffic = reportTraffic(mapper.gate.ledger.totals())
@@ -159,14 +160,21 @@ function refusePrivate(targets: readonly Target[], { privateOk }: NetworkOptions
 }
 
 /** Says why nothing at all could be reached. A peer or an answer from anybody means that the network works. */
-async function findNetworkProblem(mapper: Mapper, result: RoundResult): Promise<string | undefined> {
+async function findNetworkProblem(
+  mapper: Mapper,
+  result: RoundResult,
+  { bootstrap }: NetworkOptions,
+): Promise<string | undefined> {
   const trackers = result.swarms.flatMap((swarm) => swarm.trackers)
   const someoneSpoke =
     result.swarms.some((swarm) => swarm.peers.size > swarm.target.peers.length) ||
     trackers.some((tracker) => !['timeout', 'unreachable', 'refused', 'forbidden'].includes(tracker.outcome))
   if (someoneSpoke) return undefined
   const dht = await mapper.bootstrapped?.catch(() => undefined)
-  if (dht?.problem !== undefined) return dht.problem
+  if (dht?.problem !== undefined) {
+    const asked = bootstrap.map(({ host, port }) => endpointKey({ address: host, port })).join(', ')
+    return `${dht.problem} (DHT bootstrap: ${asked})`
+  }
   if (
     mapper.bootstrapped === undefined &&
     trackers.length > 0 &&

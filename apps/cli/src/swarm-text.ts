@@ -153,10 +153,16 @@ function closing(report: SwarmReport, { style, columns, database }: TextOptions)
   )
   if (traffic !== null) lines.push(...trafficLines(traffic, elapsedMs, { style, columns }))
   for (const notice of notices) lines.push(...wrap(`${style.warn('Note')}  ${notice}.`, columns, ''))
-  if (database.attribution !== null && report.peers.some((peer) => peer.place !== null)) {
-    lines.push(...wrap(`Places: ${database.name}. ${database.attribution}`, columns, '').map(style.dim))
-  }
+  if (report.peers.some((peer) => peer.place !== null)) lines.push(...placesLines(database, { style, columns }))
   return lines
+}
+
+/** Where the places come from; what a licence wants said is said here. */
+export function placesLines(
+  { name, attribution }: GeoDatabase,
+  { style, columns }: Pick<TextOptions, 'style' | 'columns'>,
+): string[] {
+  return wrap(`Places: ${name}.${attribution === null ? '' : ` ${attribution}`}`, columns, '').map(style.dim)
 }
 
 export function trafficLines(

@@ -53,6 +53,9 @@ export function exitCode({ swarms, networkProblem }: RoundOutcome, interrupted: 
   if (interrupted) return exitCodes.interrupted
   if (networkProblem !== undefined) {
     process.stderr.write(`swarmatlas: the network cannot be used: ${networkProblem}\n`)
+    process.stderr.write(
+      '  hint: see whether a firewall, a VPN or this network blocks UDP; --bootstrap names other DHT nodes\n',
+    )
     return exitCodes.network
   }
   return swarms.every((swarm) => swarm.peers.length === 0) ? exitCodes.nothingFound : exitCodes.done
