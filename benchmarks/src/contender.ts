@@ -6,10 +6,5 @@ installEgressGuard()
 const [suiteName, contender, worldJson] = process.argv.slice(2) as [string, string, string]
 const suite = suites.find(({ name }) => name === suiteName)
 if (suite === undefined) throw new Error(`no suite is called ${suiteName}`)
-const before = process.cpuUsage()
-const work = await suite.run(contender, JSON.parse(worldJson), AbortSignal.timeout(120_000))
-const cpu = process.cpuUsage(before)
-const peakRssBytes = process.resourceUsage().maxRSS * 1024
-process.stdout.write(`${JSON.stringify({ ...work, cpuMs: (cpu.user + cpu.system) / 1000, peakRssBytes })}\n`, () =>
-  process.exit(0),
-)
+const work = await suite.run(contender, JSON.parse(worldJson))
+process.stdout.write(`${JSON.stringify(work)}\n`, () => process.exit(0))

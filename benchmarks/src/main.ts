@@ -1,9 +1,11 @@
 /** `npm run bench -- [suite…] [--runs N]`: runs the suites, prints medians, writes the raw results as JSON. */
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { availableParallelism, cpus, totalmem } from 'node:os'
+import { relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { runSuite, type SuiteResult } from './runner.ts'
+import type { Summary } from './statistics.ts'
 import { suites } from './suites/index.ts'
 
 const { values, positionals } = parseArgs({
@@ -11,7 +13,8 @@ const { values, positionals } = parseArgs({
   options: { runs: { type: 'string', default: '5' } },
 })
 const runs = Number(values.runs)
-const chosen = positionals.length === 0 ? suites : suites.filter((suite) => positionals.includes(suite.name))
+const isChosen = (name: string) => positionals.some((wanted) => name === wanted || name.startsWith(`${wanted}:`))
+const chosen = positionals.length === 0 ? suites : suites.filter(({ name }) => isChosen(name))
 if (!Number.isInteger(runs) || runs < 1 || chosen.length === 0) {
   console.error(`usage: npm run bench -- [suite…] [--runs N]; suites: ${suites.map((suite) => suite.name).join(', ')}`)
   process.exit(2)
@@ -27,6 +30,11 @@ const machine = {
 const results: SuiteResult[] = []
 for (const suite of chosen) {
   console.log(`\n${suite.name}: ${suite.describes}`)
+  const missing = suite.unavailable?.(undefined)
+  if (missing !== undefined) {
+    console.log(`  skipped: ${missing}`)
+    continue
+  }
   const result = await runSuite(suite, runs, (run) =>
     console.log(`  run ${run.seed}  ${run.contender.padEnd(16)} ${run.timeMs.toFixed(0)} ms`),
   )
@@ -37,30 +45,46 @@ const folder = fileURLToPath(new URL('../results/', import.meta.url))
 mkdirSync(folder, { recursive: true })
 const file = `${folder}${new Date().toISOString().replaceAll(':', '-')}.json`
 writeFileSync(file, `${JSON.stringify({ machine, results }, null, 2)}\n`)
-console.log(`\n${machine.cpus} x ${machine.cpu}, Node ${machine.node}\n${file}`)
+console.log(`\n${machine.cpus} x ${machine.cpu}, Node ${machine.node}\n${relative(process.cwd(), file)}`)
 
-function printResult({ byContender, ratios }: SuiteResult): void {
-  for (const [contender, summary] of Object.entries(byContender)) {
-    const quality = Object.entries(summary.quality).map(([name, value]) => `${name} ${value?.median.toFixed(3)}`)
-    const bytes =
-      summary.bytesIn === undefined
-        ? []
-        : [
-            `${(summary.bytesIn.median / 1000).toFixed(0)} kB in`,
-            `${((summary.bytesOut?.median ?? 0) / 1000).toFixed(0)} kB out`,
-          ]
-    const parts = [
-      `${summary.timeMs?.median.toFixed(0)} ms (${summary.timeMs?.min.toFixed(0)}-${summary.timeMs?.max.toFixed(0)})`,
-      `${summary.cpuMs?.median.toFixed(0)} ms CPU`,
-      `${((summary.peakRssBytes?.median ?? 0) / 1e6).toFixed(0)} MB`,
-      ...bytes,
-      ...quality,
-    ]
-    console.log(`  ${contender.padEnd(16)} ${parts.join(' · ')}`)
+/** A table: contenders side by side, a line for each figure, `median (min-max)`. */
+function printResult({ byContender, ratios, skipped }: SuiteResult): void {
+  for (const [contender, why] of Object.entries(skipped)) console.log(`  ${contender} skipped: ${why}`)
+  const contenders = Object.keys(byContender)
+  const columns = contenders.map((contender) => {
+    const { timeMs, cpuMs, peakRssBytes, figures = {} } = byContender[contender] ?? {}
+    return new Map<string, string>([
+      ['time ms', show(timeMs)],
+      ['CPU ms', show(cpuMs)],
+      ['memory MB', show(peakRssBytes, 1e-6)],
+      ...Object.entries(figures).map(([name, summary]) => [name, show(summary)] as const),
+    ])
+  })
+  const names = new Set(columns.flatMap((column) => [...column.keys()]))
+  printRow('', contenders)
+  for (const name of names) {
+    printRow(
+      name,
+      columns.map((column) => column.get(name) ?? '-'),
+    )
   }
   for (const [other, ratio] of Object.entries(ratios)) {
     console.log(
       `  ${other} / ours: time ${ratio.timeMs.toFixed(2)}, CPU ${ratio.cpuMs.toFixed(2)}, memory ${ratio.peakRssBytes.toFixed(2)}`,
     )
   }
+}
+
+function printRow(name: string, cells: readonly string[]): void {
+  console.log(`  ${name.padEnd(16)}${cells.map((cell) => cell.padStart(24)).join('')}`)
+}
+
+function show(summary: Summary | undefined, scale = 1): string {
+  if (summary === undefined) return '-'
+  const text = (value: number) => {
+    const scaled = value * scale
+    return scaled.toFixed(Math.abs(scaled) < 10 && !Number.isInteger(scaled) ? 3 : 0)
+  }
+  const spread = summary.min === summary.max ? '' : ` (${text(summary.min)}-${text(summary.max)})`
+  return text(summary.median) + spread
 }

@@ -14,9 +14,6 @@ export interface Summary {
   readonly max: number
 }
 
-/** Undefined when no run told. */
-export function summarise(values: readonly (number | null)[]): Summary | undefined {
-  const told = values.filter((value) => value !== null)
-  if (told.length === 0) return undefined
-  return { median: median(told), min: Math.min(...told), max: Math.max(...told) }
+export function summarise(values: readonly number[]): Summary {
+  return { median: median(values), min: Math.min(...values), max: Math.max(...values) }
 }

@@ -1,39 +1,40 @@
 /** What a benchmark suite is: a world with known truth, and contenders that do the same work in it, one process a run. */
+import type { Cost } from './cost.ts'
 
 export interface Suite {
+  /** `name` or `name:case`; all cases are chosen by `name`. */
   readonly name: string
-  /** In words: the work, and what `quality` means. */
+  /** In words: the work, and what the figures mean. */
   readonly describes: string
   /** The first is ours, the others are named alternatives. */
   readonly contenders: readonly string[]
-  /** Starts what the contenders work on, in the runner's process, so that its cost is not theirs. */
+  /** Why a contender, or with undefined the whole suite, cannot run on this machine. */
+  unavailable?(contender: string | undefined): string | undefined
+  /** Starts what the contenders work on, in a process of its own or the runner's, so that its cost is not theirs. */
   openWorld(seed: number): Promise<World>
   /** Does the work once; called in a process of its own. `world` is what `openWorld` described. */
-  run(contender: string, world: unknown, signal: AbortSignal): Promise<Work>
+  run(contender: string, world: unknown): Promise<Work>
 }
 
 export interface World {
   /** What a contender is told; must survive JSON. */
   readonly description: unknown
+  /** Command before that of the contender: `ip netns exec …`. */
+  readonly prefix?: readonly string[]
+  /** What the world saw of the work, in figures; they join those that the contender told. */
+  figures?(work: Work): Promise<Figures>
   close(): Promise<void>
 }
 
-export interface Work {
-  /** Wall time of the work alone, without the start of the process, milliseconds. */
-  readonly timeMs: number
-  /** Payload bytes on the wire, headers not included; null where the contender does not tell. */
-  readonly bytesIn: number | null
-  readonly bytesOut: number | null
-  /** Shares from 0 to 1, such as recall: speed without them does not count. */
-  readonly quality: Readonly<Record<string, number>>
+/** Names with their units, and values: speed without recall beside it does not count. */
+export type Figures = Readonly<Record<string, number>>
+
+export interface Work extends Cost {
+  readonly figures: Figures
 }
 
-/** One run as recorded: the work and what the process cost. */
+/** One run as recorded. */
 export interface Run extends Work {
   readonly contender: string
   readonly seed: number
-  /** User and system time of the work, milliseconds. */
-  readonly cpuMs: number
-  /** Peak resident set of the whole process, bytes. */
-  readonly peakRssBytes: number
 }

@@ -10,10 +10,11 @@ import {
   silentLogger,
   wireHashes,
 } from '@swarmatlas/core'
-import { nodeClock, nodeHost } from '@swarmatlas/core/node'
+import { nodeHost } from '@swarmatlas/core/node'
 import { createDhtCrawler } from '@swarmatlas/dht-crawler'
 import { type SimPeerSpec, type SimTorrent, startSimSwarm } from '@swarmatlas/sim-swarm'
 import DHT from 'bittorrent-dht'
+import { startMeasuring } from '../cost.ts'
 import type { Suite, Work } from '../suite.ts'
 
 interface DhtWorld {
@@ -25,6 +26,9 @@ const NODES = 300
 const DEAD_NODES = 60
 const SWARMS = 8
 const PEERS = 60
+const LIMIT_MS = 60_000
+/** IPv4 and UDP. */
+const HEADER_BYTES = 28
 
 export const dhtLookup: Suite = {
   name: 'dht-lookup',
@@ -56,8 +60,8 @@ export const dhtLookup: Suite = {
     return { description, close: () => swarm.close() }
   },
 
-  run(contender, world, signal) {
-    return contender === 'swarmatlas' ? runOurs(world as DhtWorld, signal) : runBittorrentDht(world as DhtWorld)
+  run(contender, world) {
+    return contender === 'swarmatlas' ? runOurs(world as DhtWorld) : runBittorrentDht(world as DhtWorld)
   },
 }
 
@@ -65,13 +69,14 @@ function stored(torrent: SimTorrent): string[] {
   return torrent.peers.map((peer) => endpointKey(peer.endpoint))
 }
 
-async function runOurs({ bootstrap, swarms }: DhtWorld, signal: AbortSignal): Promise<Work> {
+async function runOurs({ bootstrap, swarms }: DhtWorld): Promise<Work> {
   const host = nodeHost()
   const { clock, random } = host
   const meter = { count() {} }
   const policy = createAddressPolicy({ clock }, { profile: profiles.lab, allowPrivate: true })
   const gate = createGate({ host, policy, meter })
-  const started = clock.monotonic()
+  const cost = startMeasuring()
+  const signal = AbortSignal.timeout(LIMIT_MS)
   await using crawler = await createDhtCrawler(
     { gate, clock, random, logger: silentLogger, meter },
     { bootstrap, concurrency: profiles.lab.dhtConcurrency },
@@ -85,17 +90,12 @@ async function runOurs({ bootstrap, swarms }: DhtWorld, signal: AbortSignal): Pr
     }),
   )
   const { dht } = gate.ledger.totals()
-  const header = 28
-  return {
-    timeMs: clock.monotonic() - started,
-    bytesIn: dht.bytesIn - header * dht.packetsIn,
-    bytesOut: dht.bytesOut - header * dht.packetsOut,
-    quality: { recall: mean(recalls) },
-  }
+  const bytes = dht.bytesIn + dht.bytesOut - HEADER_BYTES * (dht.packetsIn + dht.packetsOut)
+  return { ...cost(), figures: { recall: mean(recalls), 'payload bytes': bytes } }
 }
 
 async function runBittorrentDht({ bootstrap, swarms }: DhtWorld): Promise<Work> {
-  const started = nodeClock.monotonic()
+  const cost = startMeasuring()
   const dht = new DHT({ bootstrap: bootstrap.map(({ host, port }) => `${host}:${port}`) })
   await new Promise<void>((ready) => dht.once('ready', ready))
   const found = new Map<string, Set<string>>(swarms.map(({ infoHash }) => [infoHash, new Set()]))
@@ -107,10 +107,10 @@ async function runBittorrentDht({ bootstrap, swarms }: DhtWorld): Promise<Work> 
       ({ infoHash }) => new Promise<void>((done) => dht.lookup(Buffer.from(infoHashBytes(infoHash)), () => done())),
     ),
   )
-  const timeMs = nodeClock.monotonic() - started
+  const spent = cost()
   await new Promise<void>((done) => dht.destroy(done))
   const recalls = swarms.map(({ infoHash, truth }) => share(found.get(infoHash) as Set<string>, truth))
-  return { timeMs, bytesIn: null, bytesOut: null, quality: { recall: mean(recalls) } }
+  return { ...spent, figures: { recall: mean(recalls) } }
 }
 
 function share(found: ReadonlySet<string>, truth: readonly string[]): number {

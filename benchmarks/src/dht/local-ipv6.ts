@@ -1,0 +1,34 @@
+/** A network namespace in which every address of 2001:db8::/32 is this machine, and from which nothing leads out. */
+import { execFileSync, spawnSync } from 'node:child_process'
+
+export interface LocalIpv6 {
+  /** Runs a command inside. */
+  readonly prefix: readonly string[]
+  close(): void
+}
+
+let made = 0
+
+export function localIpv6Unavailable(): string | undefined {
+  try {
+    localIpv6().close()
+    return undefined
+  } catch {
+    return 'IPv6 needs the right to make network namespaces'
+  }
+}
+
+export function localIpv6(): LocalIpv6 {
+  const name = `bench${process.pid}n${++made}`
+  const close = () => void spawnSync('ip', ['netns', 'del', name])
+  const ip = (command: string) => execFileSync('ip', command.split(' '), { stdio: 'pipe' })
+  ip(`netns add ${name}`)
+  try {
+    ip(`-n ${name} link set lo up`)
+    ip(`-n ${name} -6 route add local 2001:db8::/32 dev lo`)
+  } catch (error) {
+    close()
+    throw error
+  }
+  return { prefix: ['ip', 'netns', 'exec', name], close }
+}
