@@ -311,6 +311,21 @@ export const limits = {
   addressCacheEntries: 65_536,
   /** Peer numbers set aside at a time; a crash wastes what is left. 2^40 exist. */
   peerNumberBlock: 4_096,
+  /** Bytes of a study key (HMAC-SHA-256: as many as the hash has), and of the pseudonyms made with it: 2^64 peers before two are likely to share one. */
+  studyKeyBytes: 32,
+  pseudonymBytes: 16,
+
+  // Exports.
+  /** An export shows a combination of country, network and client only for this many hosts: fewer could be one household. */
+  exportCellHosts: 5,
+  /** Combinations counted apart (clients name themselves); further ones show nothing. About 1 kB each. */
+  exportCells: 100_000,
+  /** Rows of a Parquet row group: what a writer keeps in memory, and what readers skip by. */
+  exportRowGroupRows: 65_536,
+  /** Bytes kept before they go to the file. */
+  exportBufferBytes: 262_144,
+  /** Rows between two reports of progress. */
+  exportProgressRows: 10_000,
 
   // Address policy.
   /** Endpoints in each of the two generations that the caps of the policy look back on (about 200 B each); the oldest go first. */

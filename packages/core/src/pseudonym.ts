@@ -8,18 +8,15 @@ import { SwarmatlasError } from './errors.ts'
 import { limits } from './limits.ts'
 
 export interface Pseudonyms {
-  /** 20 hex digits. */
+  /** 32 hex digits. */
   ofEndpoint(endpoint: Endpoint): string
   /** The same for other names: a host, a vantage. Never equal to an endpoint's. */
   ofText(text: string): string
 }
 
-/** 80 bits: among 10 million endpoints two share a name with a chance of 4 in 10^11. */
-const HEX_DIGITS = 20
-
-/** `key`: 32 bytes or more, one for each study. */
+/** `key`: `limits.studyKeyBytes` random bytes, one key for each study. */
 export function createPseudonyms(key: Uint8Array): Pseudonyms {
-  if (key.length < limits.studyKeyBytes) {
+  if (key.length !== limits.studyKeyBytes) {
     throw new SwarmatlasError('BAD_OPTION', `a study key has ${limits.studyKeyBytes} bytes, not ${key.length}`)
   }
   const secret = createSecretKey(key)
@@ -28,7 +25,7 @@ export function createPseudonyms(key: Uint8Array): Pseudonyms {
   function nameOf(text: string): string {
     const before = known.get(text)
     if (before !== undefined) return before
-    const name = createHmac('sha256', secret).update(text).digest('hex').slice(0, HEX_DIGITS)
+    const name = createHmac('sha256', secret).update(text).digest().toString('hex', 0, limits.pseudonymBytes)
     if (known.size >= limits.addressCacheEntries) known.clear()
     known.set(text, name)
     return name
