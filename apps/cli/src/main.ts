@@ -31,6 +31,8 @@ function explain(error: unknown): number {
     if (error.hint !== undefined) process.stderr.write(`  hint: ${error.hint}\n`)
     return exitCodeOf(error)
   }
+  // Something failed, and then its closing too (in TypeScript's form, which is no class of its own).
+  if (error instanceof Error && 'suppressed' in error) return explain(error.suppressed)
   process.stderr.write(`swarmatlas: this is a bug: ${error instanceof Error ? error.stack : String(error)}\n`)
   return 70
 }

@@ -31,6 +31,7 @@ import { openPeerGraph } from '@swarmatlas/peer-graph'
 import { openTrackerJournal } from '@swarmatlas/trackers'
 import { stateDir } from './directories.ts'
 import { familiesOf, type NetworkOptions, profileOf } from './options.ts'
+import { survivingWriter } from './surviving-writer.ts'
 import { version } from './version.ts'
 
 export interface RoundRequest {
@@ -58,12 +59,28 @@ export interface RoundOutcome {
   readonly database: GeoDatabase
   /** Why the network could not be used; undefined when it could. */
   readonly networkProblem: string | undefined
+  /** What the store failed with; undefined when it holds the round. */
+  readonly storeFailure: unknown
 }
 
 /** Runs one round from opening the sockets to the last `stopped`. */
 export async function runOneRound(request: RoundRequest): Promise<RoundOutcome> {
-  const { targets, options, storeDir, signal, geo, logger = silentLogger } = request
-  refusePrivate(targets, options)
+  refusePrivate(request.targets, request.options)
+  const kept: { outcome?: RoundOutcome } = {}
+  try {
+    await openAndRun(request, (outcome) => {
+      kept.outcome = outcome
+    })
+  } catch (error) {
+    // What was found is not lost when the store cannot be closed.
+    if (kept.outcome === undefined) throw error
+    return { ...kept.outcome, storeFailure: kept.outcome.storeFailure ?? error }
+  }
+  return kept.outcome as RoundOutcome
+}
+
+async function openAndRun(request: RoundRequest, keep: (outcome: RoundOutcome) => void): Promise<void> {
+  const { targets, options, storeDir, geo, logger = silentLogger } = request
   const host = nodeHost({ localAddress: options.bind })
   await using store =
     storeDir === undefined
@@ -71,8 +88,10 @@ export async function runOneRound(request: RoundRequest): Promise<RoundOutcome> 
       : await openPeerGraph({ clock: host.clock, logger }, { dir: storeDir, create: true, command: request.command })
   await using mapper = await openMapper(host, options, logger)
   const vantage = hostname()
-  const writer = await store?.startRound({ atMs: host.clock.now(), vantage, command: request.command })
-  const round = mapper.round(targets, { signal, deadlineMs: options.deadline, store: writer })
+  const opened = await store?.startRound({ atMs: host.clock.now(), vantage, command: request.command })
+  const stored = opened === undefined ? undefined : survivingWriter(opened)
+  const signal = stored === undefined ? request.signal : AbortSignal.any([request.signal, stored.signal])
+  const round = mapper.round(targets, { signal, deadlineMs: options.deadline, store: stored?.writer })
   let result: RoundResult
   for (;;) {
     const step = await round.next()
@@ -90,7 +109,13 @@ export async function runOneRound(request: RoundRequest): Promise<RoundOutcome> 
   const swarms = result.swarms.map((swarm) =>
     sinceProcessStart(reportSwarm(swarm, { geo, endedMs, isOwn, traffic: targets.length === 1 ? traffic : null })),
   )
-  return { round: { number, startedMs, endedMs, reason, vantage, traffic }, swarms, database, networkProblem }
+  keep({
+    round: { number, startedMs, endedMs, reason, vantage, traffic },
+    swarms,
+    database,
+    networkProblem,
+    storeFailure: stored?.failure,
+  })
 }
 
 /** Counts from where the user began to wait: the start of the process. */

@@ -16,7 +16,7 @@ const objects = (text: string) =>
     .split('\n')
     .map((line) => JSON.parse(line))
 
-describe.concurrent('lookup --json', () => {
+describe.concurrent('lookup --json', { timeout: 60_000 }, () => {
   test('prints one document as promised, and it is the truth', async ({ cli, world }) => {
     const beforeMs = Date.now()
     const { code, stdout, stderr } = await cli.run(['lookup', world.open.magnet, '--json', ...world.options])
@@ -89,7 +89,7 @@ describe.concurrent('lookup --json', () => {
   })
 })
 
-describe.concurrent('lookup --ndjson', () => {
+describe.concurrent('lookup --ndjson', { timeout: 60_000 }, () => {
   test('streams objects with type and atMs, the report last', async ({ cli, world }) => {
     const { code, stdout, stderr } = await cli.run(['lookup', world.single.magnet, '--ndjson', ...world.options])
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
@@ -113,7 +113,7 @@ describe.concurrent('lookup --ndjson', () => {
   })
 })
 
-describe.concurrent('lookup for a person', () => {
+describe.concurrent('lookup for a person', { timeout: 60_000 }, () => {
   test('reports within 80 columns, without colours where it is no terminal; progress goes to stderr', async ({
     cli,
     world,
@@ -148,7 +148,7 @@ describe.concurrent('lookup for a person', () => {
   })
 })
 
-describe.concurrent('lookup takes its target', () => {
+describe.concurrent('lookup takes its target', { timeout: 60_000 }, () => {
   test('from standard input', async ({ cli, world }) => {
     const stdin = `  "${world.single.magnet}"\n`
     const { code, stdout } = await cli.run(['lookup', '-', '--json', ...world.options], { stdin })
@@ -174,7 +174,7 @@ describe.concurrent('lookup takes its target', () => {
   })
 })
 
-describe('lookup of a private torrent', () => {
+describe('lookup of a private torrent', { timeout: 60_000 }, () => {
   test('given as a .torrent sends nothing, and says so', async ({ cli, world }) => {
     const file = join(cli.folder, 'hidden.torrent')
     writeFileSync(file, world.private.torrentFile)
@@ -201,7 +201,7 @@ describe('lookup of a private torrent', () => {
   })
 })
 
-describe.concurrent('Ctrl-C', () => {
+describe.concurrent('Ctrl-C', { timeout: 60_000 }, () => {
   test('once prints what is known and exits with 130', async ({ cli, world }) => {
     const { child, until, ended } = cli.start(['lookup', world.open.magnet, ...world.options, '--stay', '60s'])
     await until('stderr', /127\.0\.0\.1:\d+ +dht/)

@@ -24,7 +24,7 @@ function writeList(cli: Cli, world: TestSwarm): string {
   return list
 }
 
-describe.concurrent('map', () => {
+describe.concurrent('map', { timeout: 60_000 }, () => {
   test('of a list stores a round, reports it and draws it; swarms and peers answer from the store', async ({
     cli,
     world,

@@ -48,8 +48,12 @@ export async function lookup(
   return exitCode(outcome, interrupt.interrupted)
 }
 
-/** What a round came to, as an exit code; a network that cannot be used is said on standard error. */
-export function exitCode({ swarms, networkProblem }: RoundOutcome, interrupted: boolean): number {
+/**
+ * What a round came to, as an exit code, once it is reported; a network that cannot be used is said on standard error.
+ * Throws what the store failed with.
+ */
+export function exitCode({ swarms, networkProblem, storeFailure }: RoundOutcome, interrupted: boolean): number {
+  if (storeFailure !== undefined) throw storeFailure
   if (interrupted) return exitCodes.interrupted
   if (networkProblem !== undefined) {
     process.stderr.write(`swarmatlas: the network cannot be used: ${networkProblem}\n`)

@@ -43,20 +43,24 @@ export async function map(texts: string[], options: MapOptions): Promise<number>
     },
   })
   progress[Symbol.dispose]()
-  const files = await writeMap(outcome, {
+  // A map that cannot be written must not cost the report.
+  const { files, failure } = await writeMap(outcome, {
     output: options.output,
     storeDir: options.store,
     theme: options.theme,
     demo: false,
-  })
+  }).then(
+    (files) => ({ files, failure: undefined }),
+    (failure: unknown) => ({ files: [], failure }),
+  )
   const { round, swarms, database } = outcome
   if (options.json) await printJson({ round, swarms, files })
   else if (options.ndjson) printEvent({ type: 'report', atMs: round.endedMs, round, swarms, files })
   else {
-    await print(
-      `${roundText(outcome, { style: styleFor(process.stdout), columns: columnsOf(process.stdout), database })}\n\n${files[0]}\n`,
-    )
+    const text = roundText(outcome, { style: styleFor(process.stdout), columns: columnsOf(process.stdout), database })
+    await print(`${[text, ...files.slice(0, 1)].join('\n\n')}\n`)
   }
+  if (failure !== undefined) throw failure
   return exitCode(outcome, interrupt.interrupted)
 }
 

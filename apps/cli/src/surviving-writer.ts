@@ -1,0 +1,34 @@
+/** A round outlives its store: when the store cannot be written any more, the round ends and is reported all the same. */
+import type { RoundWriter } from '@swarmatlas/peer-graph'
+
+export interface SurvivingWriter {
+  readonly writer: RoundWriter
+  /** Aborts when the store failed. */
+  readonly signal: AbortSignal
+  /** What the store failed with; undefined while it works. */
+  readonly failure: unknown
+}
+
+export function survivingWriter(writer: RoundWriter): SurvivingWriter {
+  const failed = new AbortController()
+  const unlessFailed = async (write: () => Promise<void>) => {
+    if (failed.signal.aborted) return
+    await write().catch((error: unknown) => failed.abort(error))
+  }
+  return {
+    writer: {
+      number: writer.number,
+      torrent: (record) => writer.torrent(record),
+      observation: (torrent, observation) => writer.observation(torrent, observation),
+      visit: (torrent, visit) => writer.visit(torrent, visit),
+      tracker: (torrent, report) => writer.tracker(torrent, report),
+      ready: () => unlessFailed(() => writer.ready()),
+      flush: () => unlessFailed(() => writer.flush()),
+      seal: (options) => unlessFailed(() => writer.seal(options)),
+    },
+    signal: failed.signal,
+    get failure() {
+      return failed.signal.reason
+    },
+  }
+}
