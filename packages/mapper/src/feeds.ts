@@ -12,6 +12,7 @@ import {
   type TrackerReport,
 } from '@swarmatlas/core'
 import type { RoundContext } from './context.ts'
+import { readAll } from './read-all.ts'
 import type { Swarm } from './swarm.ts'
 
 export interface FeedTarget {
@@ -54,11 +55,7 @@ async function onePass(
   target.lookups++
   using limit = deadline(clock, limits.lookupMs, signal)
   const lookup = (dht as NonNullable<typeof dht>).crawler.getPeers(hash, { signal: limit.signal })
-  for (;;) {
-    const step = await lookup.next()
-    if (step.done) return step.value
-    await target.observe(step.value)
-  }
+  return await readAll(lookup, (observation) => target.observe(observation))
 }
 
 /** Milliseconds until the next pass; undefined when there is to be none. */

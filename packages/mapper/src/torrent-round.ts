@@ -20,6 +20,7 @@ import {
 import type { RoundContext } from './context.ts'
 import { type FeedTarget, feedFromDht, feedFromTracker } from './feeds.ts'
 import { createGathering, type Gathering } from './gathering.ts'
+import { readAll } from './read-all.ts'
 import type { PeerState, Swarm } from './swarm.ts'
 
 const OVER_RATE: RefusalReason = 'new-endpoint-rate'
@@ -227,10 +228,7 @@ class TorrentRound implements FeedTarget {
       wantsMetadata: () => this.#wantsMetadataFrom(peer),
     })
     try {
-      for (;;) {
-        const step = await session.next()
-        if (step.done) return step.value
-        const event = step.value
+      return await readAll(session, async (event) => {
         switch (event.type) {
           case 'opened':
             if (isPublic) this.#greeted++
@@ -249,7 +247,7 @@ class TorrentRound implements FeedTarget {
             if (!swarm.isPrivate) this.#context.dht?.crawler.addNode(event.endpoint)
             break
         }
-      }
+      })
     } catch (error) {
       if (signal.aborted && error === signal.reason) return undefined
       throw error

@@ -1,7 +1,14 @@
 /** How rounds end: whatever happens, with what is known, soon, and with nothing left behind. */
-import { type Host, limits, parseTarget, SwarmatlasError, type SwarmatlasEvent } from '@swarmatlas/core'
+import {
+  type Host,
+  limits,
+  type Observation,
+  parseTarget,
+  SwarmatlasError,
+  type SwarmatlasEvent,
+} from '@swarmatlas/core'
 import { nodeHost } from '@swarmatlas/core/node'
-import type { RoundWriter } from '@swarmatlas/peer-graph'
+import type { RoundWriter, TorrentRecord } from '@swarmatlas/peer-graph'
 import { type SimTorrent, startSimSwarm } from '@swarmatlas/sim-swarm'
 import { leakCheck } from '@swarmatlas/testkit'
 import { describe, expect, test } from 'vitest'
@@ -11,6 +18,7 @@ import { simulate } from './simulated.ts'
 /** Sessions last: the silent ones to the handshake's timeout, the others until PEX that never comes. */
 const lasting = oneTorrent([
   ...someone('peer', 10, { via: ['dht', 'tracker'] }),
+  ...someone('hub', 3, { via: ['dht', 'pex'] }),
   ...someone('silent', 10, { via: ['dht'], silent: true }),
 ])
 const stayMs = 60_000
@@ -24,7 +32,7 @@ test('the deadline ends a round with what is known', () =>
     expect(time.elapsedMs()).toBeLessThan(2_200)
     expect(keysOf(report.peers)).toEqual(torrent.truth)
     expect(report.counts.byEvidence.handshaken ?? report.counts.byEvidence['role-known']).toBeGreaterThan(0)
-    expect(ofType(events, 'swarm-ended')).toMatchObject([{ reason: 'deadline', peers: 20 }])
+    expect(ofType(events, 'swarm-ended')).toMatchObject([{ reason: 'deadline', peers: 23 }])
     expect(events.at(-1)).toMatchObject({ type: 'round-ended', reason: 'deadline' })
     expect(rig.complaints).toEqual([])
   }))
@@ -181,6 +189,8 @@ describe('a store that cannot be written', () => {
   test.each([
     ['ready', { ready: () => Promise.reject(full) }],
     ['observation', { observation: fail }],
+    ['observation over PEX', { observation: (_: unknown, { channel }: Observation) => channel === 'pex' && fail() }],
+    ['metadata', { torrent: (record: TorrentRecord) => record.metadata !== null && fail() }],
     ['visit', { visit: fail }],
     ['tracker', { tracker: fail }],
     ['torrent', { torrent: fail }],
@@ -194,7 +204,7 @@ describe('a store that cannot be written', () => {
       expect(sim.counters.peerConnectionsOpen).toBe(0)
       expect(rig.complaints).toEqual([])
       // The mapper itself is sound.
-      expect((await rig.map([torrent.magnet], { deadlineMs: 3_000 })).report.counts.peers).toBe(20)
+      expect((await rig.map([torrent.magnet], { deadlineMs: 3_000 })).report.counts.peers).toBe(23)
     }),
   )
 })
