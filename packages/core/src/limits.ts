@@ -45,7 +45,6 @@ export const limits = {
   dhtQueryTimeoutMs: 2_000,
   /** A query gives its place up after the time in which 90 % of replies came, and a quarter more; never sooner than this. */
   dhtTimeoutFloorMs: 100,
-  dhtTimeoutSlackMs: 100,
   /** Round trips of one class of nodes that the timeouts look back on. */
   dhtRoundTrips: 256,
   /** Step of the wheel that timeouts hang on. */
@@ -85,10 +84,21 @@ export const limits = {
   dhtNearestPerPrefix: 2,
   /** Contacts that one lookup keeps; the farthest go first. */
   dhtContactsPerLookup: 1_000,
-  /** Known nodes that a lookup starts from. */
+  /** Known nodes that a lookup starts from; one whose contacts may not be asked yet looks for others so often. */
   dhtSeeds: 16,
+  dhtSeedAgainMs: 200,
+  /** A reply with fewer `values` than this names all that its node has: clients cap at 25 and more. */
+  dhtFullReplyValues: 20,
+  /** The nodes of an earlier session get this long before bootstrap nodes are asked, too. */
+  dhtSavedNodesMs: 1_500,
+  /** Nodes known to answer after which joining is done, and queries that it may take. */
+  dhtEntryPool: 64,
+  dhtEntryQueries: 300,
   /** Queries in one pass of a lookup (usual: 15-60); a chain of ever nearer nodes ends here. */
   dhtQueriesPerPass: 1_000,
+  /** Nodes in one bucket of the IPv6 table, as in k-rpc's; queries of the tables' upkeep at one time. */
+  dhtBucketNodes: 20,
+  dhtUpkeepQueries: 16,
   /** Observations kept for the consumers of one lookup. */
   dhtObservationsPerLookup: 100_000,
   /** Addresses taken from one bootstrap name. */
@@ -97,7 +107,7 @@ export const limits = {
   dhtResolveTimeoutMs: 5_000,
   /** Nodes of an earlier session that are asked at bootstrap. */
   dhtSavedNodes: 200,
-  /** Nodes in the table after bootstrap, pinged for it when the bootstrap nodes have answered (BEP 5: K is 8). */
+  /** Nodes known to answer with which lookups may start. */
   dhtEntryNodes: 8,
   /** Nodes named by others (BEP 5 PORT, .torrent `nodes`) that are being pinged at one time; more are ignored. */
   dhtPendingPings: 64,
@@ -231,8 +241,8 @@ export const limits = {
   utpRetransmitMs: 1_000,
   utpRetransmitFloorMs: 500,
   utpRetransmitCeilingMs: 8_000,
-  /** A packet unanswered after so many transmissions ends the connection: at 20 % loss each way 2 in 1,000 packets are so unlucky. */
-  utpTransmissions: 6,
+  /** A packet unanswered after so many transmissions ends the connection: at 20 % loss each way 3 in 10,000 packets are so unlucky. */
+  utpTransmissions: 8,
   /** SYNs of one attempt, at 0, 1 and 3 s. */
   utpSynTransmissions: 3,
   /** Duplicate ACKs, or packets received after it, that prove a packet lost (BEP 29). */
@@ -245,7 +255,7 @@ export const limits = {
   utpHalfOpen: 256,
   utpHalfOpenPerAddress: 8,
   utpHalfOpenMs: 5_000,
-  /** A closed connection tries for so long to get its FIN through. */
+  /** A connection that was cut short tries for so long to get its FIN through; one that ended, as often as any packet. */
   utpFarewellMs: 3_000,
   /** Closed connections remembered, so that who still talks to them is told once. */
   utpClosedRemembered: 4_096,
@@ -311,6 +321,23 @@ export const limits = {
   addressCacheEntries: 65_536,
   /** Peer numbers set aside at a time; a crash wastes what is left. 2^40 exist. */
   peerNumberBlock: 4_096,
+  /** Uncompressed, of a block of a sealed round: what one look at a peer has to decode. */
+  storeBlockBytes: 65_536,
+  /** Distinct times kept for one teller of a sealed round, to which its facts then point; others stand in the facts. */
+  storeTellerTimes: 128,
+  /** Cache of each LevelDB of a store: a year has 52 weeks, and so many files may be open in each. */
+  storeCacheBytes: 4_194_304,
+  storeOpenFiles: 64,
+  /** Rows derived from a sealed round that are written at a time. */
+  storeDerivedRows: 20_000,
+  /** Rounds in which `explain` reads a peer's tellers: its first one and the latest. */
+  explainRounds: 12,
+  /** Tellers of tellers that `explain` follows back. */
+  explainDepth: 8,
+  /** Raw addresses are dropped so long after the week in which they were last met. */
+  addressRetentionMs: 2_592_000_000,
+  /** A store that paused for want of space looks again after this. */
+  storeSpaceCheckMs: 5_000,
   /** Bytes of a study key (HMAC-SHA-256: as many as the hash has), and of the pseudonyms made with it: 2^64 peers before two are likely to share one. */
   studyKeyBytes: 32,
   pseudonymBytes: 16,
