@@ -4,10 +4,10 @@ import type { PeerReport } from '@swarmatlas/mapper'
 import type { Column } from './terminal.ts'
 
 export const peerColumns: readonly Column[] = [
-  { head: 'peer', shrinks: true, min: 21 },
+  { head: 'peer', shrinks: true, min: 21, keepsEnd: true },
   { head: 'known as' },
   { head: 'client', shrinks: true, min: 10 },
-  { head: 'named by', shrinks: true, min: 8 },
+  { head: 'named by' },
   { head: 'country' },
 ]
 

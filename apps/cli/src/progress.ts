@@ -4,7 +4,7 @@
  */
 import { type Clock, endpointKey, type SwarmatlasEvent, type Timer } from '@swarmatlas/core'
 import { count, seconds } from './quantities.ts'
-import { columnsOf, cut, type Style } from './terminal.ts'
+import { columnsOf, cut, type Style, wrap } from './terminal.ts'
 
 const REDRAW_MS = 100
 const PLAIN_LINE_MS = 5_000
@@ -62,6 +62,7 @@ export function liveProgress(
     stream.write(`${text}\n`)
   }
   timer = clock.timer(stream.isTTY ? REDRAW_MS : PLAIN_LINE_MS, draw, { keepAlive: false })
+  const about = (torrent: string | undefined) => (swarms > 1 && torrent !== undefined ? `${torrent}: ` : '')
 
   return {
     say,
@@ -93,7 +94,12 @@ export function liveProgress(
             )
           break
         case 'notice':
-          say(`${style.warn('note')}  ${event.message}`)
+          for (const line of wrap(
+            `${style.warn('note')}  ${about(event.torrent)}${event.message}`,
+            columnsOf(stream),
+            '',
+          ))
+            say(line)
           break
       }
     },

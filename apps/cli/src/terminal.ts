@@ -85,8 +85,10 @@ export function padStart(text: string, columns: number): string {
 export interface Column {
   readonly head: string
   readonly align?: 'right'
-  /** The column that gives way when the line is too long. */
+  /** A column that gives way when the line is too long, the last such first. */
   readonly shrinks?: boolean
+  /** Cut in the middle: the end tells too. */
+  readonly keepsEnd?: boolean
   /** The fewest columns it shrinks to. */
   readonly min?: number
 }
@@ -103,7 +105,7 @@ export function table(
   const rows = allRows.map((row) => row.filter((_, i) => filled[i]))
   const widths = spec.map((column, i) => Math.max(width(column.head), ...rows.map((row) => width(row[i] ?? ''))))
   let over = widths.reduce((sum, w) => sum + w, 0) + 2 * spec.length - columns
-  for (const [i, column] of spec.entries()) {
+  for (const [i, column] of [...spec.entries()].reverse()) {
     if (over <= 0 || !column.shrinks) continue
     const shrunk = Math.max(column.min ?? 8, (widths[i] as number) - over)
     over -= (widths[i] as number) - shrunk
@@ -112,7 +114,7 @@ export function table(
   const line = (cells: readonly string[]) =>
     `  ${spec
       .map((column, i) => {
-        const text = cut(cells[i] ?? '', widths[i] as number)
+        const text = (column.keepsEnd ? cutMiddle : cut)(cells[i] ?? '', widths[i] as number)
         return column.align === 'right' ? padStart(text, widths[i] as number) : padEnd(text, widths[i] as number)
       })
       .join('  ')}`.trimEnd()

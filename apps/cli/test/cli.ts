@@ -43,7 +43,7 @@ export interface Cli {
 const local = (relative: string) => fileURLToPath(new URL(relative, import.meta.url))
 
 /** The command as Node runs it here: from source, guarded. */
-export function nodeArguments(preload: readonly string[] = []): string[] {
+function nodeArguments(preload: readonly string[] = []): string[] {
   const imports = ['tsx', local('preload.ts'), ...preload].flatMap((module) => ['--import', module])
   return [...imports, '--conditions=@swarmatlas/source', local('../src/main.ts')]
 }

@@ -70,6 +70,6 @@ export async function startTestSwarm(): Promise<TestSwarm> {
   }
 }
 
-export function bootstrapOf(swarm: Pick<SimSwarm, 'bootstrap'>): string[] {
+function bootstrapOf(swarm: Pick<SimSwarm, 'bootstrap'>): string[] {
   return ['--bootstrap', swarm.bootstrap.map(({ host, port }) => `${host}:${port}`).join(',')]
 }
