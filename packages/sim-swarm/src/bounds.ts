@@ -22,6 +22,29 @@ export const bounds = {
   /** Nodes named as bootstrap. */
   dhtBootstrapNodes: 3,
 
+  /** Of a whole DHT: how much of its neighbourhood a node has not heard of, and a lookup before an announcement finds. */
+  dhtUnknownPercent: 20,
+  dhtFoundPercent: 60,
+  /** The nodes that such announcements are spread over, and the peers of a swarm that one of them holds (libtorrent). */
+  dhtHardHolders: 20,
+  dhtHardStoredPeers: 500,
+  /** Peers in a reply over IPv6, which BEP 32 wants to fit into 1,024 bytes. */
+  dhtValues6: 25,
+  /** What a libtorrent node sends over the DHT, and for how long it may have saved up. */
+  dhtBytesPerS: 8_000,
+  dhtBurstS: 3,
+  /** So many packets of one address within the window, and a libtorrent node ignores it until it is silent for so long. */
+  dhtBanPackets: 50,
+  dhtBanWindowMs: 10_000,
+  dhtBanMs: 300_000,
+  /** BEP 33. */
+  bloomFilterBytes: 256,
+  /** BEP 51: samples in a reply, and how long they stay the same. */
+  dhtSamples: 20,
+  dhtSampleIntervalS: 60,
+  /** Peers that a liar invents for a reply. */
+  dhtInventedPeers: 50,
+
   /** Seconds between announces, and the shortest that is tolerated. */
   trackerIntervalS: 1_800,
   trackerMinIntervalS: 60,

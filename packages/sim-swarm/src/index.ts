@@ -1,4 +1,8 @@
 export * from './counters.ts'
 export * from './demo.ts'
+export * from './dht-world.ts'
+export type { SimDhtWorldNode } from './dht-world-nodes.ts'
+export * from './dht-world-options.ts'
+export type { SimDhtSwarm } from './dht-world-store.ts'
 export * from './options.ts'
 export * from './swarm.ts'
