@@ -105,7 +105,7 @@ async function openAndRun(request: RoundRequest, keep: (outcome: RoundOutcome) =
   const database = await geo.load()
   const { number, startedMs, endedMs, reason } = result
   const traffic = reportTraffic(mapper.gate.ledger.totals())
-  const isOwn = ownEndpoints(result.swarms, mapper.port, options.bind)
+  const isOwn = ownEndpoints(result.swarms, mapper.ownPorts, options.bind)
   const swarms = result.swarms.map((swarm) =>
     sinceProcessStart(reportSwarm(swarm, { geo, endedMs, isOwn, traffic: targets.length === 1 ? traffic : null })),
   )

@@ -42,6 +42,8 @@ export interface Gate {
   readonly resolver: Resolver
   /** Families that may leave, given the binding. */
   readonly families: readonly Family[]
+  /** Local ports that connections were made from: peers gossip them as if somebody listened there. */
+  readonly sourcePorts: ReadonlySet<number>
   udp(options: GatedUdpOptions): Promise<GatedUdpSocket>
   /** Never rejects but for an abort of `signal`. */
   dial(to: Endpoint, options: DialOptions): Promise<DialResult>
@@ -67,6 +69,7 @@ export function createGate(
   // A socket of the other family could not be bound to that address.
   const families = wanted.filter((family) => bind === undefined || family === familyOf(bind))
   const ledger = new Ledger()
+  const sourcePorts = new Set<number>()
   const admit = (purpose: Purpose, transport: Transport, to: Endpoint, claim?: Claim) => {
     const refusal = families.includes(familyOf(to.address))
       ? policy.admit(purpose, transport, to, claim)
@@ -80,6 +83,7 @@ export function createGate(
     ledger,
     resolver: host.resolver,
     families,
+    sourcePorts,
 
     async udp({ channel, onMessage, ...options }) {
       if (!families.includes(options.family)) {
@@ -125,6 +129,7 @@ export function createGate(
       try {
         const stream = await host.tcp.connect(to, { localAddress: bind, signal: limit.signal })
         const account = ledger.opened(channel, family, stream)
+        if (stream.localPort !== undefined) sourcePorts.add(stream.localPort)
         // A broken stream shows as 'close'; an 'error' that nobody listens to would end the process.
         stream.on('error', () => {})
         stream.once('close', account.closed)

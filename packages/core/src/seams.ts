@@ -54,7 +54,12 @@ export interface Udp {
 }
 
 /** A TCP connection. `bytesRead` and `bytesWritten` count payload since it opened. */
-export type TcpStream = Duplex & { readonly bytesRead: number; readonly bytesWritten: number }
+export type TcpStream = Duplex & {
+  readonly bytesRead: number
+  readonly bytesWritten: number
+  /** Our port, where the implementation tells. */
+  readonly localPort?: number | undefined
+}
 
 export interface TcpListener {
   readonly local: Endpoint

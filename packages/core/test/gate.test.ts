@@ -122,6 +122,12 @@ describe('the binding', () => {
     expect(dialled).toEqual([{ to: open, localAddress: bind }])
   })
 
+  it('remembers the ports it dialled from, which peers gossip', async () => {
+    const { gate } = setUp({}, async () => Object.assign(fakeStream(), { localPort: 50_123 }))
+    expect(await gate.dial(friend, { ...dial, signal: running() })).toMatchObject({ ok: true })
+    expect([...gate.sourcePorts]).toEqual([50_123])
+  })
+
   it('without one, sockets take the wildcard address', async () => {
     const { gate, opened } = setUp()
     await gate.udp(udp4)

@@ -44,6 +44,8 @@ export interface Mapper extends AsyncDisposable {
   readonly gate: Gate
   /** The port we announce; nothing listens there for peers. */
   readonly port: number
+  /** Ports that others may take for a peer of ours: the announced one and those we dialled from. */
+  readonly ownPorts: ReadonlySet<number>
   /** How the DHT was entered; undefined when it was not. */
   readonly bootstrapped: Promise<BootstrapReport> | undefined
   round(targets: readonly Target[], options: RoundOptions): AsyncGenerator<SwarmatlasEvent, RoundResult>
@@ -132,6 +134,9 @@ async function openMapper({ host, logger, meter, journal }: MapperComponents, op
   return {
     gate,
     port: held.port,
+    get ownPorts() {
+      return new Set([held.port, ...gate.sourcePorts])
+    },
     get bootstrapped() {
       return bootstrapped
     },

@@ -199,17 +199,17 @@ export function reportTraffic(totals: Record<LedgerChannel, LedgerEntry>): Traff
 }
 
 /**
- * Recognises the endpoint that we announced ourselves: our port at an address that peers see us at, or that we are
+ * Recognises ourselves: a port of ours, announced or dialled from, at an address that peers see us at or that we are
  * bound to.
  */
 export function ownEndpoints(
   swarms: readonly Swarm[],
-  port: number,
+  ports: ReadonlySet<number>,
   bind: string | undefined,
 ): (endpoint: Endpoint) => boolean {
   const addresses = new Set(bind === undefined ? [] : [bind])
   for (const swarm of swarms) {
     for (const { visit } of swarm.peers.values()) if (visit?.yourIp !== undefined) addresses.add(visit.yourIp)
   }
-  return (endpoint) => endpoint.port === port && addresses.has(endpoint.address)
+  return (endpoint) => ports.has(endpoint.port) && addresses.has(endpoint.address)
 }

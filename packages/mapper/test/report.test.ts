@@ -135,9 +135,9 @@ test('the endpoint that we announced ourselves is left out', () => {
   of.observe(named({ ...own, port: 41_001 }, 'tracker'))
   of.observe(named(right, 'tracker'))
   of.visited(visited(right, { yourIp: own.address }))
-  const left = report(of, ownEndpoints([of], own.port, undefined)).peers.map(({ port }) => port)
+  const left = report(of, ownEndpoints([of], new Set([own.port]), undefined)).peers.map(({ port }) => port)
   expect(left).toEqual([41_001, 6_881])
-  expect(ownEndpoints([swarm()], 7, '192.0.2.5')({ address: '192.0.2.5', port: 7 })).toBe(true)
+  expect(ownEndpoints([swarm()], new Set([7]), '192.0.2.5')({ address: '192.0.2.5', port: 7 })).toBe(true)
 })
 
 describe('evidence', () => {

@@ -84,7 +84,7 @@ export async function openRig(
           continue
         }
         const result = step.value
-        const isOwn = ownEndpoints(result.swarms, mapper.port, settings.bind)
+        const isOwn = ownEndpoints(result.swarms, mapper.ownPorts, settings.bind)
         const reports = result.swarms.map((swarm) =>
           reportSwarm(swarm, { geo: { place: () => null }, endedMs: result.endedMs, isOwn, traffic: null }),
         )

@@ -36,8 +36,11 @@ export interface Stage {
   of<T extends SessionEvent['type']>(type: T): Extract<SessionEvent, { type: T }>[]
 }
 
-/** Starts a visit over an in-memory connection, on a clock that the test moves. */
-export async function startVisit(overrides: Partial<VisitOptions> = {}): Promise<Stage> {
+/** Starts a visit over an in-memory connection, on a clock that the test moves: one attempt, on one transport. */
+export async function startVisit(
+  overrides: Partial<VisitOptions> = {},
+  encryptions: readonly Visit['encryption'][] = ['plain'],
+): Promise<Stage> {
   const clock = manualClock()
   const meter = countingMeter()
   const [ours, theirs] = duplexPair()
@@ -53,12 +56,13 @@ export async function startVisit(overrides: Partial<VisitOptions> = {}): Promise
     ledger: new Ledger(),
     resolver: nodeHost().resolver,
     families: [4, 6],
+    sourcePorts: new Set(),
     udp: () => Promise.reject(new Error('no UDP here')),
     dial: () => Promise.resolve({ ok: true, stream }),
   }
   const harvester = createHarvester(
     { gate, clock, random: nodeHost().random, logger: silentLogger, meter },
-    { peerId: OUR_ID, clientName: 'Swarmatlas 0.1.0' },
+    { peerId: OUR_ID, clientName: 'Swarmatlas 0.1.0', encryptions },
   )
   const events: SessionEvent[] = []
   const stage = {
