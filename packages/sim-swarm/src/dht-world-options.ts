@@ -56,13 +56,8 @@ export const simDhtVictims: readonly Endpoint[] = [
 ]
 
 /** Throws BAD_OPTION for a network that cannot be as described. */
-export function checkWorldOptions({
-  nodes,
-  nodesPerPrefix = 2,
-  deadShare = 0,
-  liars = [],
-  swarms,
-}: SimDhtWorldOptions) {
+export function checkWorldOptions(options: SimDhtWorldOptions): void {
+  const { nodes, nodesPerPrefix = 2, deadShare = 0, liars = [], swarms } = options
   require(Number.isInteger(nodes) && nodes >= 1, 'nodes is a count from 1')
   require(nodesPerPrefix >= 1 && nodesPerPrefix <= 254, 'nodesPerPrefix lies between 1 and 254')
   require(nodes / nodesPerPrefix < 32_768, `${nodes} nodes need more than ${nodesPerPrefix} in a prefix`)
