@@ -44,7 +44,7 @@ export interface Connection {
   readonly halfOpen: boolean
   readonly queuedBytes: number
   readonly finSent: boolean
-  /** Sends the SYN. A refusal leaves nothing behind. */
+  /** Sends the SYN. After a refusal the connection is of no use. */
   open(): Refusal | undefined
   /** A packet that names this connection. */
   receive(packet: Packet): void
@@ -122,7 +122,6 @@ class UtpConnection implements Connection {
   open(): Refusal | undefined {
     const refusal = this.#transmit(this.#outbox.add(TYPE.syn, EMPTY))
     if (refusal === undefined) this.#schedule()
-    else this.#gone(undefined)
     return refusal
   }
 
@@ -290,7 +289,7 @@ class UtpConnection implements Connection {
 
   #transmit(sent: Sent): Refusal | undefined {
     const nowMs = this.#components.clock.monotonic()
-    if (this.#outbox.flightBytes === 0) this.#progressAtMs = nowMs
+    if (sent.transmissions === 0 && this.#outbox.size === 1) this.#progressAtMs = nowMs
     if (sent.transmissions > 0) this.#components.meter.count('utp.retransmitted')
     this.#outbox.transmitted(sent, nowMs)
     return this.#sendPacket(sent.type, sent.seq, sent.payload)

@@ -62,8 +62,8 @@ export function createInbox(
         return
       }
       const pastEnd = endSeq !== undefined && stepsTo(endSeq, seq) > 0
-      // What closes a gap needs room only beside the unread: what came early was let in after it had been sent.
-      const room = ahead === 1 ? windowBytes() + earlyBytes : windowBytes()
+      // What closes a gap was sent before what came early, which must not keep it out.
+      const room = ahead === 1 ? limits.utpReceiveWindowBytes - handlers.unread() : windowBytes()
       if (pastEnd || ahead > limits.utpReorderPackets || payload.length > room) {
         meter.count('utp.dropped.outside-window')
         return

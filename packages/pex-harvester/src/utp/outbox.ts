@@ -63,7 +63,10 @@ export function createOutbox(firstSeq: number): Outbox {
     if (state === 'flying') flightBytes += sent.payload.length
   }
 
-  /** Packets that the other side got although they were sent after them prove these lost; again after a round trip. */
+  /**
+   * Packets that the other side got although they were sent after them prove these lost; again after a round trip. Not
+   * without end: acknowledgements are cheap for who wants to see packets repeated.
+   */
   function markLost(nowMs: number, roundTripMs: number): boolean {
     let later = 0
     let found = false
@@ -73,6 +76,7 @@ export function createOutbox(firstSeq: number): Outbox {
       const proofs = i === 0 ? Math.max(later, duplicates) : later
       const due = sent.transmissions === 1 || nowMs - sent.sentAtMs > roundTripMs
       if (sent.state !== 'flying' || proofs < limits.utpDuplicateAcks || !due) continue
+      if (sent.transmissions >= limits.utpTransmissions) continue
       change(sent, 'due')
       found = true
     }

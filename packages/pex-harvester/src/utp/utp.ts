@@ -108,14 +108,14 @@ class UtpEndpoint implements Utp {
       const failed = (outcome: Outcome, detail: string) => resolve({ ok: false, outcome, detail })
       const opened = (stream: TcpStream) => resolve({ ok: true, stream })
       const connection = this.#start(socket, to, { opened, failed }, { id: this.#freshId(to) })
+      const key = keyOf(to, connection.receiveId)
       const refusal = connection.open()
       if (refusal !== undefined) {
+        this.#connections.delete(key)
         const outcome = refusal.retryAfterMs === undefined ? 'forbidden' : 'over-budget'
         resolve({ ok: false, outcome, detail: refusal.reason, refusal })
         return
       }
-      const key = keyOf(to, connection.receiveId)
-      if (!this.#connections.has(key)) return
       this.#dialling.set(key, {
         at: endpointKey(to),
         failed: (error) => {

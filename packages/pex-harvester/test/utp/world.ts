@@ -54,7 +54,9 @@ export function simulated(
       network,
       time,
       machine(addresses, port) {
-        const host = unruly(network.host(addresses), twiceShare, jitterMs)
+        const seams = unruly(network.host(addresses), twiceShare, jitterMs)
+        // A clock of its own, so that a test may set it.
+        const host = { ...seams, clock: { ...seams.clock } }
         const meter = countingMeter()
         const policy = createAddressPolicy(host, { profile: profiles.lab, allowPrivate: true })
         const gate = fixedPort(createGate({ host, policy, meter }), port)
@@ -116,7 +118,7 @@ export async function dial({ utp }: Machine, to: Endpoint): Promise<TcpStream | 
 /** Not `for await`, which would close the other direction as well. */
 export function readAll(stream: TcpStream): Promise<Buffer> {
   const chunks: Buffer[] = []
-  stream.on('data', (chunk: Buffer) => chunks.push(chunk))
+  stream.on('data', (chunk: Buffer) => chunks.push(chunk)).resume()
   return new Promise((resolve, reject) => {
     stream.once('end', () => resolve(Buffer.concat(chunks)))
     stream.once('close', () => reject(new Error('closed before its end')))
