@@ -22,7 +22,7 @@ function bad(message: string, hint?: string): SwarmatlasError {
   return new SwarmatlasError('BAD_OPTION', message, hint === undefined ? {} : { hint })
 }
 
-export function parseChannels(text: string): MapperChannel[] {
+function parseChannels(text: string): MapperChannel[] {
   const names = text.split(',').map((name) => name.trim())
   for (const name of names) {
     if (!mapperChannels.includes(name as MapperChannel)) {
@@ -32,7 +32,7 @@ export function parseChannels(text: string): MapperChannel[] {
   return mapperChannels.filter((channel) => names.includes(channel))
 }
 
-export function parseBootstrap(text: string): HostPort[] {
+function parseBootstrap(text: string): HostPort[] {
   return text.split(',').map((part) => {
     const found = parseHostPort(part)
     if (found === undefined)
@@ -42,7 +42,7 @@ export function parseBootstrap(text: string): HostPort[] {
 }
 
 /** `90s`, `2m`, `1h`, `500ms`; a bare number is seconds. Milliseconds. */
-export function parseDuration(name: string): (text: string) => number {
+function parseDuration(name: string): (text: string) => number {
   return (text) => {
     const match = /^(\d+(?:\.\d+)?)(ms|s|m|h)?$/.exec(text.trim())
     const unitMs = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 }[match?.[2] ?? 's'] as number

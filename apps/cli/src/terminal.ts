@@ -2,7 +2,7 @@
 import { styleText } from 'node:util'
 import stringWidth from 'string-width'
 
-export type Paint = (text: string) => string
+type Paint = (text: string) => string
 
 export interface Style {
   readonly bold: Paint
@@ -39,7 +39,7 @@ export function columnsOf(stream: { columns?: number }): number {
   return Math.max(40, stream.columns || 80)
 }
 
-export function width(text: string): number {
+function width(text: string): number {
   return stringWidth(text)
 }
 
@@ -78,7 +78,7 @@ export function padEnd(text: string, columns: number): string {
   return text + ' '.repeat(Math.max(0, columns - width(text)))
 }
 
-export function padStart(text: string, columns: number): string {
+function padStart(text: string, columns: number): string {
   return ' '.repeat(Math.max(0, columns - width(text))) + text
 }
 

@@ -18,7 +18,6 @@ describe.concurrent('a bad target', { timeout: 60_000 }, () => {
   const cases: readonly (readonly [what: string, target: string, ...words: string[]])[] = [
     ['that is no magnet', 'hello', "'hello' is not a target", 'A target is a magnet link'],
     ['with an info-hash of unknown length', 'abcdef0123', 'unknown info-hash of 10 hex digits'],
-    ['with a btih of unknown length', 'magnet:?xt=urn:btih:abcdef', 'unknown info-hash of 6 hex digits'],
     ['cut at & by the shell', 'magnet:?dn=Ubuntu', 'no info-hash', 'Put it in quotes'],
     [
       'that is what the shell left of a magnet',
@@ -28,7 +27,6 @@ describe.concurrent('a bad target', { timeout: 60_000 }, () => {
     ],
     ['that is a URL', 'https://example.org/a.torrent', 'a URL is not a target'],
     ['that is a file which is not there', 'no/such.torrent', 'no/such.torrent: there is no such file'],
-    ['that is empty', '', 'no target given'],
   ]
   for (const [what, target, ...words] of cases) {
     test(what, async ({ cli }) => expectRefusal(await cli.run(['lookup', target]), 2, ...words))
@@ -47,8 +45,6 @@ describe.concurrent('a bad target', { timeout: 60_000 }, () => {
 describe.concurrent('a bad .torrent file', { timeout: 60_000 }, () => {
   const cases: readonly (readonly [what: string, content: string | Uint8Array, ...words: string[]])[] = [
     ['that is a web page', '<!DOCTYPE html><html>login</html>', 'a web page instead of a torrent'],
-    ['that is empty', '', 'the file is empty'],
-    ['that is compressed', Uint8Array.of(0x1f, 0x8b, 8, 0), 'compressed with gzip'],
     ['that holds a magnet', `magnet:?xt=urn:btih:${HASH}`, 'a magnet link in a text file'],
     ['that is cut off', 'd4:infod4:name3:abc', 'bad.torrent'],
     ['with terminal codes in it', 'd4:infod4:name4:\u001b[2Jee', 'bad.torrent'],
@@ -100,19 +96,14 @@ describe.concurrent('a bad option', { timeout: 60_000 }, () => {
   const cases: readonly (readonly [args: string[], ...words: string[]])[] = [
     [['--chanels', 'dht'], "unknown option '--chanels'", '--channels'],
     [['--channels', 'dht,xyz'], '--channels: no channel is called "xyz"', 'dht, tracker, pex'],
-    [['--channels', ''], '--channels'],
     [['--bootstrap', 'nohost'], '--bootstrap: "nohost" is no host:port'],
-    [['--bootstrap', '1.2.3.4:99999'], '--bootstrap: "1.2.3.4:99999"'],
     [['--bind', 'eth0'], '--bind: "eth0" is no IP address'],
     [['--deadline', 'soon'], '--deadline: "soon" is no duration', '60s, 2m or 1h'],
-    [['--deadline', '0'], '--deadline: "0" is no duration'],
     [['--stay', '1h'], '--stay: at most 95s'],
     [['--depth', 'deep'], "'--depth <depth>' argument 'deep' is invalid", 'quick, thorough'],
-    [['--profile', 'fast'], "'--profile <name>' argument 'fast' is invalid"],
     [['--bind', '127.0.0.1', '--ipv6'], '--bind 127.0.0.1 is not an IPv6 address'],
     [['--json', '--ndjson'], "'--json' cannot be used with option '--ndjson'"],
     [['--opt-out', 'no-such-file'], '--opt-out: cannot read no-such-file'],
-    [['--deadline'], "'--deadline <time>' argument missing"],
   ]
   for (const [args, ...words] of cases) {
     test(args.join(' '), async ({ cli }) => {

@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { OnTestFinishedHandler } from 'vitest'
 
-export interface CliOptions {
+interface CliOptions {
   readonly env?: Readonly<Record<string, string>>
   readonly stdin?: string | Uint8Array
   /** A further network that the guard lets through (CIDR). */
@@ -26,7 +26,7 @@ export interface Ended {
   readonly stderr: string
 }
 
-export interface RunningCli {
+interface RunningCli {
   readonly child: ChildProcessWithoutNullStreams
   /** Resolves when what came on the stream so far matches. */
   until(stream: 'stdout' | 'stderr', pattern: RegExp): Promise<void>
@@ -44,7 +44,7 @@ const local = (relative: string) => fileURLToPath(new URL(relative, import.meta.
 
 /** The command as Node runs it here: from source, guarded. */
 function nodeArguments(preload: readonly string[] = []): string[] {
-  const imports = ['tsx', local('preload.ts'), ...preload].flatMap((module) => ['--import', module])
+  const imports = ['tsx/esm', local('preload.ts'), ...preload].flatMap((module) => ['--import', module])
   return [...imports, '--conditions=@swarmatlas/source', local('../src/main.ts')]
 }
 
