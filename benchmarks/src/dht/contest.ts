@@ -5,6 +5,7 @@ import { readFileSync } from 'node:fs'
 import { type Endpoint, type Family, familyOf, parseEndpoint } from '@swarmatlas/core'
 import type { Cost } from '../cost.ts'
 import type { Figures, Work } from '../suite.ts'
+import { allowLocalIpv6 } from './local-ipv6.ts'
 import type { DhtsimCounters, DhtTruth } from './simulator.ts'
 
 export type Depth = 'quick' | 'thorough'
@@ -40,6 +41,7 @@ export interface Outcome {
 export type Contender = (task: Task) => Promise<Outcome>
 
 export async function enter(contender: Contender, contest: Contest): Promise<Work> {
+  if (contest.family === 6) allowLocalIpv6()
   const truth: DhtTruth = JSON.parse(readFileSync(contest.truthFile, 'utf8'))
   const nodes = (contest.family === 4 ? truth.bootstrap4 : truth.bootstrap6) ?? []
   const bootstrap = nodes.flatMap((text) => parseEndpoint(text) ?? [])

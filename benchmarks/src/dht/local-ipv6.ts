@@ -1,5 +1,7 @@
 /** A network namespace in which every address of 2001:db8::/32 is this machine, and from which nothing leads out. */
 import { execFileSync, spawnSync } from 'node:child_process'
+import { networkInterfaces } from 'node:os'
+import { allowEgress } from '@swarmatlas/testkit'
 
 export interface LocalIpv6 {
   /** Runs a command inside. */
@@ -31,4 +33,11 @@ export function localIpv6(): LocalIpv6 {
     throw error
   }
   return { prefix: ['ip', 'netns', 'exec', name], close }
+}
+
+/** Lets this process send to 2001:db8::/32. Throws unless loopback is all the network that it has. */
+export function allowLocalIpv6(): void {
+  const interfaces = Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? [])
+  if (!interfaces.every(({ internal }) => internal)) throw new Error('not within a namespace without a way out')
+  allowEgress('2001:db8::/32')
 }

@@ -3,9 +3,7 @@ import { createAddressPolicy, createGate, endpointKey, type InfoHash, profiles, 
 import { nodeHost } from '@swarmatlas/core/node'
 import { createDhtCrawler } from '@swarmatlas/dht-crawler'
 import { startMeasuring } from '../cost.ts'
-import { type Depth, inTurns, type Outcome, resetCounters, type Task } from './contest.ts'
-
-const PASSES: Readonly<Record<Depth, number>> = { quick: 1, thorough: 8 }
+import { inTurns, type Outcome, resetCounters, type Task } from './contest.ts'
 
 export async function swarmatlas(task: Task): Promise<Outcome> {
   const host = nodeHost()
@@ -27,8 +25,8 @@ export async function swarmatlas(task: Task): Promise<Outcome> {
   const found = new Map(task.hashes.map((hash) => [hash, new Set<string>()]))
   const completed = await inTurns(task, signal, async (hash) => {
     const peers = found.get(hash)
-    const observations = crawler.getPeers(hash as InfoHash, { signal, passes: PASSES[task.depth] })
-    for await (const { peer } of observations) peers?.add(endpointKey(peer))
+    const options = { signal, depth: task.depth }
+    for await (const { peer } of crawler.getPeers(hash as InfoHash, options)) peers?.add(endpointKey(peer))
   })
   return { cost: cost(), completed, found }
 }

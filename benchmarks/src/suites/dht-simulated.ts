@@ -61,7 +61,10 @@ function dhtSuite({
     async openWorld(seed) {
       const namespace = family === 6 ? localIpv6() : undefined
       const prefix = namespace?.prefix ?? []
-      const sim = await startDhtsim({ ...options, seed }, prefix)
+      const sim = await startDhtsim({ ...options, seed }, prefix).catch((error) => {
+        namespace?.close()
+        throw error
+      })
       const contest: Contest = { truthFile: sim.truthFile, family, depth, inFlight, limitMs }
       return {
         description: contest,
