@@ -1,5 +1,5 @@
 /**
- * One uTP connection (BEP 29): its states, its timer, and when what is sent. It knows packets and endpoints' ids, but
+ * One uTP connection (BEP 29): its states, its timer, and when what is sent. It knows packets and ids, but
  * neither sockets nor streams. Known clients follow libutp rather than the BEP's diagram in one point, and so does this:
  * the STATE that answers a SYN takes no sequence number, so the first DATA of the acceptor has the same one.
  */
@@ -40,8 +40,6 @@ export interface Connection {
   /** The id in packets to us, and in packets from us. */
   readonly receiveId: number
   readonly sendId: number
-  /** Nothing but a SYN came from the other side. */
-  readonly halfOpen: boolean
   readonly queuedBytes: number
   readonly finSent: boolean
   /** Sends the SYN. After a refusal the connection is of no use. */
@@ -111,10 +109,6 @@ class UtpConnection implements Connection {
     this.#acknowledgeSoon()
   }
 
-  get halfOpen(): boolean {
-    return this.#state === 'accepting'
-  }
-
   get queuedBytes(): number {
     return this.#queue.bytes
   }
@@ -129,7 +123,7 @@ class UtpConnection implements Connection {
     if (this.#state === 'gone') return
     if (packet.type === TYPE.syn) {
       // Our answer got lost. Another SYN under these ids is none of ours.
-      if (this.halfOpen && packet.seq === this.#inbox?.ack) this.#acknowledgeSoon()
+      if (this.#state === 'accepting' && packet.seq === this.#inbox?.ack) this.#acknowledgeSoon()
       return
     }
     if (!this.#plausible(packet.ack)) {

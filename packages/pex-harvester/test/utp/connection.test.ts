@@ -1,7 +1,18 @@
-import { endpointKey, limits } from '@swarmatlas/core'
+import {
+  countingMeter,
+  createAddressPolicy,
+  createGate,
+  endpointKey,
+  type Gate,
+  limits,
+  profiles,
+  shareUdp,
+} from '@swarmatlas/core'
+import { nodeHost } from '@swarmatlas/core/node'
 import { leakCheck } from '@swarmatlas/testkit'
 import { expect, test } from 'vitest'
 import { type Packet, TYPE } from '../../src/utp/packet.ts'
+import { createUtp } from '../../src/utp/utp.ts'
 import { dialled, rawPeer, watch } from './raw-peer.ts'
 import { A, B, B6, connected, dial, type Machine, never, pause, readAll, simulated } from './world.ts'
 
@@ -231,6 +242,28 @@ test('what the policy refuses is not sent; a family without a socket is refused'
     expect(network.stats.datagrams.size).toBe(0)
   }))
 
+test('what the system cannot send ends the dials to that endpoint at once, and no others', () =>
+  simulated({}, async ({ machine, time }) => {
+    const a = machine(A.address, A.port)
+    let fail: (error: Error) => void = () => {}
+    const gate: Gate = {
+      ...a.gate,
+      udp(udpOptions) {
+        fail = udpOptions.onError
+        return a.gate.udp(udpOptions)
+      },
+    }
+    await using utp = createUtp({ ...a.host, gate, meter: countingMeter() })
+    const dials = [B, { ...B, port: 9_000 }].map((to) => utp.connect(to, options))
+    await pause(10)
+    const error = { code: 'ENETUNREACH', address: B.address, port: B.port }
+    fail(Object.assign(new Error('send ENETUNREACH'), error))
+    expect(await dials[0]).toMatchObject({ ok: false, outcome: 'unreachable' })
+    expect(time.elapsedMs()).toBeLessThan(100)
+    fail(new Error('of nobody'))
+    expect(await dials[1]).toMatchObject({ ok: false, outcome: 'timeout' })
+  }))
+
 test('the ledger holds what the network carried, headers included', () =>
   simulated({ lossShare: 0.05 }, async ({ machine, network }) => {
     const a = machine(A.address, A.port)
@@ -270,9 +303,6 @@ test('1,000 connections at once, both ways, to one listener', () =>
 
 test('real sockets: an echo on loopback, and nothing is left behind', async () => {
   await using _ = leakCheck()
-  const { nodeHost } = await import('@swarmatlas/core/node')
-  const { countingMeter, createAddressPolicy, createGate, profiles, shareUdp } = await import('@swarmatlas/core')
-  const { createUtp } = await import('../../src/utp/utp.ts')
   const host = nodeHost()
   const machines = [1, 2].map(() => {
     const meter = countingMeter()
