@@ -45,6 +45,8 @@ export interface Claim {
 }
 
 export interface AddressPolicy {
+  /** What it goes by: collectors take their own limits from the same profile. */
+  readonly profile: Profile
   /** Judges without counting: undefined when the endpoint is allowed in principle. */
   judge(purpose: Purpose, transport: Transport, to: Endpoint, claim?: Claim): Refusal | undefined
   /** Judges and, when allowed, counts the contact. Call it for every datagram and every dial. */
@@ -97,6 +99,7 @@ export function createAddressPolicy(
   }
 
   return {
+    profile,
     judge,
     admit(purpose, transport, to, claim) {
       // Called for every datagram: what depends on the address alone was judged at the first contact.

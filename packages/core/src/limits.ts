@@ -83,7 +83,7 @@ export const limits = {
   /** Nodes of one /24 (/48) among the nearest. */
   dhtNearestPerPrefix: 2,
   /** Contacts that one lookup keeps; the farthest go first. */
-  dhtContactsPerLookup: 1_000,
+  dhtContactsPerLookup: 2_000,
   /** Known nodes that a lookup starts from; one whose contacts may not be asked yet looks for others so often. */
   dhtSeeds: 16,
   dhtSeedAgainMs: 200,

@@ -39,6 +39,10 @@ export type ObservationFlag =
   | 'suspect-port'
   /** The teller's client is known to give ports byte-swapped; the port was swapped back. */
   | 'swapped-port'
+  /** The teller answered from another port of its address than the one asked. */
+  | 'other-port'
+  /** The teller's id is not the one by which it was named. */
+  | 'other-id'
   /** PEX dropped: the teller is no longer connected to it. */
   | 'dropped'
 

@@ -1,27 +1,35 @@
-/** The DHT crawler (BEP 5): bittorrent-dht's routing table and lookup behind the guarded socket, read-only (BEP 43). */
+/** The DHT crawler (BEP 5, 32): our own lookups over one guarded socket a family, read-only (BEP 43). */
 import {
   type Clock,
   type Endpoint,
+  type Family,
+  familyOf,
   type Gate,
   type HostPort,
   type InfoHash,
-  infoHashBytes,
   type Logger,
-  type LookupSummary,
   limits,
   type Meter,
   type Observation,
-  type Purpose,
   type Random,
   SwarmatlasError,
 } from '@swarmatlas/core'
-import { Client } from 'bittorrent-dht'
-import krpc from 'k-rpc'
 import { type BootstrapReport, bootstrap } from './bootstrap.ts'
-import type { KrpcQuery, KrpcResponse } from './krpc.ts'
-import { type KrpcAnswer, QueryFailure } from './krpc-interface.ts'
-import { openKrpcSocket } from './krpc-socket.ts'
-import { createLookup, type Lookup } from './lookup.ts'
+import { type DhtState, readState, stateOf } from './dht-state.ts'
+import { createKnownNodes } from './known-nodes.ts'
+import { createObservationLog, type ObservationLog } from './lookup/observation-log.ts'
+import {
+  createPeerSearch,
+  type Depth,
+  type DhtLookupSummary,
+  type DhtSide,
+  type PeerSearch,
+} from './lookup/peer-search.ts'
+import { askPatiently } from './patient-query.ts'
+import { type NodeWatcher, openQuerySocket, type PacketBudget } from './query-socket.ts'
+import { createQueryWindow } from './query-window.ts'
+import { checkReceiveBuffer, type ReceiveBufferCheck } from './receive-window.ts'
+import { createIpv4Table, createIpv6Table } from './routing-table.ts'
 
 export interface DhtCrawlerComponents {
   gate: Gate
@@ -29,35 +37,52 @@ export interface DhtCrawlerComponents {
   random: Random
   logger: Logger
   meter: Meter
+  /** Asked before each query. */
+  budget?: PacketBudget
 }
 
 export interface DhtCrawlerOptions {
-  /** Nobody else is asked first: an empty list without saved nodes finds nothing. */
+  /** Asked when the saved nodes fail. An empty list without saved nodes finds nothing. */
   bootstrap: readonly HostPort[]
-  /** Queries in flight, over all lookups. */
+  /** Queries in flight, over all lookups; less when the receive buffer holds fewer replies. */
   concurrency: number
   /** Local port; the system chooses when undefined or 0. */
   port?: number
-  /** `nodes()` of an earlier session. */
+  /** Nodes of an earlier session, beside those of `state`. */
   savedNodes?: readonly Endpoint[]
+  /** `state()` of an earlier session, from a file: what is not understood is left out. */
+  state?: unknown
+}
+
+/**
+ * `quick` asks the 8 nearest live nodes once, which finds most of the peers. `thorough` asks the nearest 32, and their
+ * holders again and again until hardly a peer is new: some seconds up to a minute.
+ */
+export type LookupDepth = 'quick' | 'thorough'
+
+export interface GetPeersOptions {
+  signal: AbortSignal
+  depth?: LookupDepth
+  /** The holders are asked so many times at most, the first included; `depth` sets its own number. */
+  passes?: number
 }
 
 export interface DhtCrawler extends AsyncDisposable {
-  /** Resolves with the first node that answers, or when all have failed. Rejects on abort only. */
+  /** Resolves when some nodes have answered, or when all have failed. Rejects on abort only. */
   bootstrap(options: { signal: AbortSignal }): Promise<BootstrapReport>
   /**
-   * Each peer once for each node that names it. Consumers of one hash share a lookup. A reply holds a random subset of
-   * about 100 peers: with `passes` the lookup is repeated until a pass brings no new peer, at most so many times.
-   * When `signal` aborts the generator ends with the summary of what was done. Without a node in the table it ends at once.
+   * Each peer once for each node that names it. Consumers of one hash share a lookup, which goes as deep as any of them
+   * wants. When `signal` aborts the generator ends with the summary of what was done. Without a node it ends at once.
    */
-  getPeers(
-    swarm: InfoHash,
-    options: { signal: AbortSignal; passes?: number },
-  ): AsyncGenerator<Observation, LookupSummary>
+  getPeers(swarm: InfoHash, options: GetPeersOptions): AsyncGenerator<Observation, DhtLookupSummary>
   /** A node that somebody named (BEP 5 PORT message, `nodes` of a .torrent): it is pinged, and kept when it answers. */
   addNode(endpoint: Endpoint): void
-  /** The routing table. `id`: 40 hex digits. */
+  /** The routing tables. `id`: 40 hex digits. */
   nodes(): { id: string; endpoint: Endpoint }[]
+  /** For the next session. */
+  state(): DhtState
+  /** Whether the system's receive buffers limit us, socket by socket. */
+  readonly receiveBuffers: readonly ReceiveBufferCheck[]
   /** Datagrams that the system refused to send, and why it refused the latest. */
   readonly sendErrors: number
   readonly lastSendError: string | undefined
@@ -66,161 +91,156 @@ export interface DhtCrawler extends AsyncDisposable {
 }
 
 interface ActiveLookup {
-  readonly lookup: Lookup
+  readonly log: ObservationLog
+  readonly search: PeerSearch
   consumers: number
-  /** The most that any consumer asked for. */
-  passes: number
-  passesDone: number
-  queriesOfPass: number
 }
 
-const NOTHING: LookupSummary = { queries: 0, replies: 0, holders: 0, peers: 0, durationMs: 0 }
+const NOTHING: DhtLookupSummary = {
+  queries: 0,
+  replies: 0,
+  timeouts: 0,
+  holders: 0,
+  peers: 0,
+  distanceBits: 0,
+  rounds: 0,
+  durationMs: 0,
+}
 
-/** Rejects with NO_NETWORK when the port cannot be had, with BAD_OPTION for a concurrency below 1. Sends nothing. */
+/** Rejects with NO_NETWORK when no port can be had, with BAD_OPTION for a concurrency below 1. Sends nothing. */
 export async function createDhtCrawler(
   components: DhtCrawlerComponents,
-  { bootstrap: routers, concurrency, port = 0, savedNodes = [] }: DhtCrawlerOptions,
+  options: DhtCrawlerOptions,
 ): Promise<DhtCrawler> {
   const { gate, clock, random, logger, meter } = components
+  const { bootstrap: routers, concurrency, savedNodes = [] } = options
   if (!(concurrency >= 1)) throw new SwarmatlasError('BAD_OPTION', `DHT concurrency ${concurrency} is below 1`)
-  if (!gate.families.includes(4)) return crawlerWithoutIpv4
-
-  const lookups = new Map<string, ActiveLookup>()
-  const activeOf = (query: KrpcQuery) => query.a.info_hash && lookups.get(query.a.info_hash.toString('hex'))
-  const socket = await openKrpcSocket({ gate, clock, random, meter, watcher: { wants, sent, replied } }, { port })
-  const inFlight = Math.min(concurrency, limits.dhtQueriesInFlight)
-  const rpc = krpc({ krpcSocket: socket, id: random.bytes(20), concurrency: inFlight, bootstrap: false })
-  const dht = new Client({ krpc: rpc, bootstrap: false })
-  dht.on('error', (error: Error) => logger.warn('bittorrent-dht', { error: error.message }))
-  dht.listen()
-  let pings = 0
+  // A lab's nodes share few networks; its profile lifts the limits on them.
+  const lab = gate.policy.profile.firstContactsPerPrefix === Number.POSITIVE_INFINITY
+  const saved = readState(options.state)
+  const sides = await openSides()
+  const receiveBuffers = sides.map(({ socket }) => checkReceiveBuffer(socket.receiveBufferBytes))
+  const size = Math.min(concurrency, ...receiveBuffers.map(({ window }) => window))
+  const window = createQueryWindow({ size })
+  const lookups = new Map<InfoHash, ActiveLookup>()
   const closing = new AbortController()
+  let pings = 0
   let closed: Promise<void> | undefined
 
-  function wants(query: KrpcQuery): boolean {
-    if (query.q !== 'get_peers') return true
-    const active = activeOf(query)
-    // bittorrent-dht takes no signal: a lookup that nobody follows ends by having its queries fail.
-    if (active === undefined) return false
-    if (active.queriesOfPass < limits.dhtQueriesPerPass) return true
-    meter.count('dht.capped.queries')
-    return false
+  async function openSides(): Promise<DhtSide[]> {
+    const attempts = await Promise.allSettled(gate.families.map(openSide))
+    const opened = attempts.flatMap((attempt) => (attempt.status === 'fulfilled' ? [attempt.value] : []))
+    const failures = attempts.flatMap((attempt) => (attempt.status === 'rejected' ? [attempt.reason] : []))
+    if (opened.length === 0) throw failures[0]
+    for (const failure of failures) logger.debug('no DHT over one family', { error: String(failure) })
+    return opened
   }
 
-  function sent(query: KrpcQuery): void {
-    const active = activeOf(query)
-    if (active === undefined) return
-    active.queriesOfPass++
-    active.lookup.queries++
+  async function openSide(family: Family): Promise<DhtSide> {
+    const known = createKnownNodes()
+    const watcher: NodeWatcher = {
+      answered(id, endpoint) {
+        known.answered(id, endpoint)
+        side.table.answered(id, endpoint)
+      },
+      lost(endpoint, id) {
+        known.lost(endpoint, id)
+        side.table.lost(endpoint, id)
+      },
+    }
+    const socket = await openQuerySocket(
+      { ...components, watcher },
+      { family, port: options.port ?? 0, lab, id: saved.id(family), unanswered: saved.unanswered },
+    )
+    const table = family === 4 ? createIpv4Table({ socket, clock, logger }) : createIpv6Table({ socket, clock })
+    const side: DhtSide = { family, socket, known, table, routers: new Map() }
+    return side
   }
 
-  function replied(query: KrpcQuery, response: KrpcResponse, from: Endpoint): void {
-    activeOf(query)?.lookup.replied(response, from)
-  }
-
-  function startPass(active: ActiveLookup): void {
-    const { swarm, peers } = active.lookup
-    active.queriesOfPass = 0
-    dht.lookup(infoHashBytes(swarm), () => {
-      if (lookups.get(swarm) !== active) return
-      const again = ++active.passesDone < active.passes && active.lookup.peers > peers
-      if (again) startPass(active)
-      else stop(active)
-    })
-  }
-
-  function start(swarm: InfoHash): ActiveLookup {
-    const lookup = createLookup({ gate, clock, meter }, { swarm })
-    const active = { lookup, consumers: 0, passes: 1, passesDone: 0, queriesOfPass: 0 }
+  function start(swarm: InfoHash, depth: Depth): ActiveLookup {
+    const log = createObservationLog({ clock, gate, meter }, { swarm })
+    const search = createPeerSearch(
+      { clock, window, log, sides, ended: () => ended(swarm, active) },
+      {
+        swarm,
+        depth,
+        alpha: limits.dhtAlpha,
+        perPrefix: lab ? Number.POSITIVE_INFINITY : limits.dhtNearestPerPrefix,
+      },
+    )
+    const active: ActiveLookup = { log, search, consumers: 0 }
     lookups.set(swarm, active)
-    startPass(active)
+    search.start()
     return active
   }
 
-  function stop(active: ActiveLookup): void {
-    const { lookup } = active
-    lookup.end()
-    if (lookups.get(lookup.swarm) !== active) return
-    // First of all: what is cancelled makes k-rpc ask the next node.
-    lookups.delete(lookup.swarm)
-    const hash = infoHashBytes(lookup.swarm)
-    socket.cancel((query) => query.a.info_hash?.equals(hash) === true)
-  }
-
-  async function askForNeighbours(to: Endpoint, purpose: Purpose): Promise<KrpcAnswer | QueryFailure> {
-    const query = { q: 'find_node', a: { target: rpc.id } }
-    const peer = { host: to.address, port: to.port, purpose }
-    const answer = await new Promise<KrpcAnswer | QueryFailure>((resolve) => {
-      rpc.query(peer, query, (failure, answer) => resolve(failure ?? (answer as KrpcAnswer)))
-    })
-    if (!(answer instanceof QueryFailure)) {
-      // Lookups shall have more to start from than the routers, which everybody asks.
-      const missing = Math.max(0, limits.dhtEntryNodes - rpc.nodes.count() - pings)
-      for (const { endpoint } of answer.contacts.slice(0, missing)) crawler.addNode(endpoint)
-    }
-    return answer
+  function ended(swarm: InfoHash, active: ActiveLookup): void {
+    if (lookups.get(swarm) === active) lookups.delete(swarm)
+    logger.debug('dht lookup', { swarm, ...active.search.summary })
   }
 
   const crawler: DhtCrawler = {
     async bootstrap({ signal }) {
-      const errorsBefore = socket.sendErrors
       const report = await bootstrap(
-        {
-          clock,
-          resolver: gate.resolver,
-          ask: askForNeighbours,
-          nodeCount: () => rpc.nodes.count(),
-          sendError: () => (socket.sendErrors > errorsBefore ? socket.lastSendError : undefined),
-        },
+        { clock, random, resolver: gate.resolver, sides },
         {
           bootstrap: routers,
-          savedNodes,
-          concurrency: inFlight,
+          savedNodes: [...saved.nodes, ...savedNodes],
+          concurrency: size,
           signal: AbortSignal.any([signal, closing.signal]),
+          closing: closing.signal,
         },
       )
       logger.debug('dht bootstrap', { ...report })
       return report
     },
 
-    async *getPeers(swarm, { signal, passes = 1 }) {
+    async *getPeers(swarm, { signal, depth = 'quick', passes = 1 }) {
       if (signal.aborted || closed !== undefined) return NOTHING
-      const active = lookups.get(swarm) ?? start(swarm)
-      active.passes = Math.max(active.passes, passes)
+      const wanted = depth === 'thorough' ? THOROUGH : { nodes: limits.dhtQuickNodes, rounds: passes - 1 }
+      const active = lookups.get(swarm) ?? start(swarm, wanted)
+      active.search.deepen(wanted)
       active.consumers++
       try {
-        return yield* active.lookup.follow(signal)
+        yield* active.log.follow(signal)
+        return active.search.summary
       } finally {
-        if (--active.consumers === 0) stop(active)
+        if (--active.consumers === 0) active.search.stop()
       }
     },
 
-    addNode({ address, port }) {
-      if (closed !== undefined) return
+    addNode(to) {
+      const side = sides.find(({ family }) => family === familyOf(to.address))
+      if (closed !== undefined || side === undefined) return
       if (pings >= limits.dhtPendingPings) {
         meter.count('dht.capped.pings')
         return
       }
       pings++
-      rpc.query({ host: address, port }, { q: 'ping', a: {} }, () => pings--)
+      askPatiently({ socket: side.socket, clock }, { to, query: { method: 'ping' } }, closing.signal).then(
+        () => pings--,
+      )
     },
 
     nodes: () =>
-      rpc.nodes.toArray().map(({ id, host, port }) => ({ id: id.toString('hex'), endpoint: { address: host, port } })),
+      sides.flatMap(({ table }) => table.nodes().map(({ id, endpoint }) => ({ id: id.toString('hex'), endpoint }))),
+    state: () => stateOf(sides),
+    receiveBuffers,
 
     get sendErrors() {
-      return socket.sendErrors
+      return sides.reduce((sum, { socket }) => sum + socket.sendErrors, 0)
     },
     get lastSendError() {
-      return socket.lastSendError
+      return sides.map(({ socket }) => socket.lastSendError).find((error) => error !== undefined)
     },
 
     close() {
-      closed ??= new Promise((done) => {
+      closed ??= (async () => {
         closing.abort(new SwarmatlasError('ABORTED', 'the DHT crawler was closed'))
-        for (const active of [...lookups.values()]) stop(active)
-        dht.destroy(done)
-      })
+        for (const { search } of [...lookups.values()]) search.stop()
+        await Promise.all(sides.map(({ table }) => table.close()))
+        await Promise.all(sides.map(({ socket }) => socket.close()))
+      })()
       return closed
     },
     [Symbol.asyncDispose]: () => crawler.close(),
@@ -228,20 +248,4 @@ export async function createDhtCrawler(
   return crawler
 }
 
-/** IPv6 (BEP 32) comes with our own lookup engine. */
-const crawlerWithoutIpv4: DhtCrawler = {
-  async bootstrap() {
-    const problem = 'the DHT is asked over IPv4 only, and no IPv4 traffic may leave'
-    return { nodes: 0, routersAsked: 0, routersAnswered: 0, afterMs: 0, problem }
-  },
-  // biome-ignore lint/correctness/useYield: finds nothing
-  async *getPeers() {
-    return NOTHING
-  },
-  addNode() {},
-  nodes: () => [],
-  sendErrors: 0,
-  lastSendError: undefined,
-  async close() {},
-  async [Symbol.asyncDispose]() {},
-}
+const THOROUGH: Depth = { nodes: limits.dhtThoroughNodes, rounds: limits.dhtThoroughRounds }

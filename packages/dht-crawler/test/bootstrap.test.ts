@@ -1,17 +1,25 @@
-import { countingMeter, createAddressPolicy, createGate, type Gate, profiles, silentLogger } from '@swarmatlas/core'
+import {
+  countingMeter,
+  createAddressPolicy,
+  createGate,
+  encodeCompact,
+  type Gate,
+  profiles,
+  silentLogger,
+} from '@swarmatlas/core'
 import { nodeHost } from '@swarmatlas/core/node'
 import { createSimNetwork, leakCheck, withVirtualTime } from '@swarmatlas/testkit'
 import { describe, expect, it } from 'vitest'
 import { createDhtCrawler } from '../src/index.ts'
-import { bootstrapAt, LOOPBACK, named, never, openNode, startRig } from './rig.ts'
+import { bootstrapAt, LOOPBACK, never, openNode, startRig } from './rig.ts'
 
 describe('bootstrap', () => {
-  it('resolves names, asks every address once for the neighbours of our id, and pings those named', async () => {
+  it('resolves names, asks every address once, and those that are named; the routers stay out of the table', async () => {
     await withVirtualTime({ seed: 1 }, async () => {
       await using _ = leakCheck()
       const net = createSimNetwork({ seed: 1 })
       const neighbour = await openNode(net.host('5.0.0.9'), { address: '5.0.0.9', port: 6_881 })
-      const answer = () => ({ nodes: named([neighbour.endpoint]) })
+      const answer = () => ({ nodes: Buffer.concat([neighbour.id, encodeCompact(neighbour.endpoint)]) })
       const router = await openNode(net.host('5.0.0.1'), { address: '5.0.0.1', port: 6_881, answer })
       net.names.set('router.example', ['2001:db8::1', '5.0.0.1', '5.0.0.2'])
       const bootstrap = [
@@ -20,14 +28,46 @@ describe('bootstrap', () => {
       ]
       await using rig = await startRig(net.host('6.0.0.1'), { bootstrap })
       const report = await rig.crawler.bootstrap({ signal: never })
-      expect(report).toMatchObject({ nodes: 1, routersAsked: 2, routersAnswered: 1 })
+      expect(report).toMatchObject({ nodes: 2, routersAsked: 2, routersAnswered: 1 })
       expect(report.problem).toBeUndefined()
       expect(router.queries.map(({ method }) => method)).toEqual(['find_node'])
-      expect(neighbour.queries.map(({ method }) => method)).toEqual([])
-      await new Promise((wake) => setTimeout(wake, 1_000))
-      expect(neighbour.queries.map(({ method }) => method)).toEqual(['ping'])
+      expect(neighbour.queries.map(({ method }) => method)).toEqual(['find_node'])
+      expect(rig.crawler.nodes()).toEqual([{ id: neighbour.id.toString('hex'), endpoint: neighbour.endpoint }])
     })
   })
+
+  it('asks no router while nodes of the last session answer, and leaves those alone that did not', async () => {
+    await withVirtualTime({ seed: 1 }, async () => {
+      const net = createSimNetwork({ seed: 1 })
+      const router = await openNode(net.host('5.0.0.1'), { address: '5.0.0.1', port: 6_881 })
+      const names = Array.from({ length: 10 }, (_, index) => `5.0.2.${index}`)
+      const nodes = await Promise.all(names.map((address) => openNode(net.host(address), { address, port: 6_881 })))
+      const savedNodes = [...nodes.map(({ endpoint }) => endpoint), { address: '5.0.3.1', port: 6_881 }]
+      const first = await startRig(net.host('6.0.0.1'), { bootstrap: bootstrapAt(router), savedNodes })
+      await first.crawler.bootstrap({ signal: never })
+      await new Promise((wake) => setTimeout(wake, 5_000))
+      const state = JSON.parse(JSON.stringify(first.crawler.state()))
+      expect(state).toMatchObject({ version: 1, unanswered: [{ endpoint: '5.0.3.1:6881' }] })
+      await first.crawler.close()
+
+      state.nodes.push('5.0.3.1:6881', 'rubbish')
+      await using rig = await startRig(net.host('6.0.0.1'), { bootstrap: bootstrapAt(router), state })
+      expect(await rig.crawler.bootstrap({ signal: never })).toMatchObject({ routersAsked: 0 })
+      await new Promise((wake) => setTimeout(wake, 5_000))
+      expect(rig.crawler.nodes()).toHaveLength(10)
+      expect(net.stats.datagrams.get('5.0.3.1:6881')).toBe(1)
+      expect(router.queries).toEqual([])
+      expect(rig.crawler.state().ids).toEqual(state.ids)
+    })
+  })
+
+  it.each([[7], ['x'], [null], [{ version: 2, nodes: 5 }], [{ version: 1, ids: { 4: 'zz' }, unanswered: [{}] }]])(
+    'starts afresh with a state of %j',
+    async (state) => {
+      await using rig = await startRig(nodeHost(), { state })
+      expect(rig.crawler.nodes()).toEqual([])
+    },
+  )
 
   it('comes back by saved nodes when no router answers', async () => {
     await withVirtualTime({ seed: 1 }, async () => {
@@ -78,14 +118,6 @@ describe('bootstrap', () => {
       })
       expect(rig.crawler.sendErrors).toBe(1)
       expect(rig.crawler.lastSendError).toBe('send EPERM 5.0.0.1:6881')
-    })
-  })
-
-  it('says that it needs IPv4', async () => {
-    await using rig = await startRig(nodeHost(), {}, { families: [6] })
-    expect(await rig.crawler.bootstrap({ signal: never })).toMatchObject({
-      nodes: 0,
-      problem: expect.stringContaining('IPv4'),
     })
   })
 

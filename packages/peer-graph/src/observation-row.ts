@@ -12,7 +12,13 @@ export interface ObservationRow {
   readonly pex: number
 }
 
-const flagBits: Record<ObservationFlag, number> = { 'suspect-port': 1, 'swapped-port': 2, dropped: 4 }
+const flagBits: Record<ObservationFlag, number> = {
+  'suspect-port': 1,
+  'swapped-port': 2,
+  dropped: 4,
+  'other-port': 8,
+  'other-id': 16,
+}
 /** As BEP 11 numbers them; the bit above says that there were any. */
 const pexBits: Record<keyof PexFlags, number> = { prefersEncryption: 1, seed: 2, utp: 4, holepunch: 8, reachable: 16 }
 const pexKnown = 0x80

@@ -7,7 +7,7 @@ import { decodeVisit, encodeVisit } from '../src/visit-row.ts'
 import { A, byPex, ip, visitTo } from './fixtures.ts'
 
 const whole = fc.integer({ min: 0, max: Number.MAX_SAFE_INTEGER })
-const flag = fc.constantFrom('suspect-port', 'swapped-port', 'dropped')
+const flag = fc.constantFrom('suspect-port', 'swapped-port', 'dropped', 'other-port', 'other-id')
 const pex = fc.record({
   prefersEncryption: fc.boolean(),
   seed: fc.boolean(),
