@@ -27,8 +27,11 @@ export interface Visit {
   readonly opened: boolean
   /** The peer answered with our info-hash and a peer id. */
   readonly handshaken: boolean
-  /** It answered with another info-hash, or closed after our handshake. */
+  /** It answered with another info-hash, or closed after our handshake on every transport, plain and encrypted. */
   readonly refuted: boolean
+  /** Connections tried, one transport after another; undefined: one. */
+  readonly attempts?: number
+  /** Those of the attempt that is told of: the one that worked, else the first that opened. */
   readonly transport: 'tcp' | 'utp'
   readonly encryption: 'plain' | 'mse'
   /** 40 hex digits. */

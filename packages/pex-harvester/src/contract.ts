@@ -1,11 +1,23 @@
 /** What a visit takes and what it tells while it lasts; its outcome is core's Visit. */
-import type { Claim, Endpoint, InfoHash, Observation } from '@swarmatlas/core'
+import type { Claim, Endpoint, InfoHash, Observation, Visit } from '@swarmatlas/core'
 
 export interface HarvesterOptions {
   /** 20 bytes. */
   peerId: Uint8Array
   /** Our honest `v` (BEP 10). */
   clientName: string
+  /** What may be spoken; undefined: all. uTP also needs its component. */
+  transports?: readonly Visit['transport'][]
+  encryptions?: readonly Visit['encryption'][]
+}
+
+/** What is known of how a peer can be reached; hearsay, so that it orders the attempts and forbids none. */
+export interface DialHints {
+  /** It is said to prefer encryption, or to speak uTP (PEX flags 0x01 and 0x04 of BEP 11). */
+  readonly prefersEncryption?: boolean
+  readonly utp?: boolean
+  /** How an earlier visit reached it. */
+  readonly worked?: Pick<Visit, 'transport' | 'encryption'>
 }
 
 export interface VisitOptions {
@@ -13,6 +25,7 @@ export interface VisitOptions {
   signal: AbortSignal
   /** How well the endpoint is founded, for the address policy. */
   claim: Claim
+  hints?: DialHints
   /** Life of the session after its transport opened, at most limits.sessionStayCeilingMs; only metadata under way extends it. */
   stayMs: number
   /** While true (BEP 27): no DHT bit, no PEX. May turn true during the visit. */

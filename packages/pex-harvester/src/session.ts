@@ -21,6 +21,7 @@ import { type ExtensionFacts, readExtensionHandshake } from './extension-handsha
 import { createFrameGuard } from './frame-guard.ts'
 import { createGuardedWire, type GuardedWire, type PeerHandshake } from './guarded-wire.ts'
 import { createMetadataErrand, type MetadataErrand } from './metadata-errand.ts'
+import { MseError } from './mse/handshake.ts'
 import { createPexLog, type PexLog } from './pex-log.ts'
 import { createRoleReader, type RoleVerdict } from './role.ts'
 
@@ -41,11 +42,18 @@ export interface SessionComponents {
 export interface SessionOptions extends HarvesterOptions {
   peer: Endpoint
   connection: Connection
+  /** For the peer's handshake, MSE included. */
+  handshakeMs: number
+  /** Tells that it opened. */
+  isFirst: boolean
   visit: VisitOptions
 }
 
-/** The visit but for its times, which began with the dial. */
-export type SessionResult = Omit<Visit, 'atMs' | 'durationMs'>
+/** The visit but for what its attempts amount to. */
+export type SessionResult = Omit<Visit, 'atMs' | 'durationMs' | 'refuted' | 'attempts'> & {
+  /** The peer answered for another swarm, or closed after our handshake and before its own. */
+  readonly rejection: 'foreign-swarm' | 'closed' | undefined
+}
 
 export interface Session {
   /**
@@ -62,7 +70,7 @@ export function createSession(components: SessionComponents, options: SessionOpt
 interface Ending {
   readonly outcome: Outcome
   readonly detail?: string
-  readonly refuted?: boolean
+  readonly rejection?: SessionResult['rejection']
 }
 
 class WireSession implements Session {
@@ -133,9 +141,9 @@ class WireSession implements Session {
     const wake = () => this.#wake()
     signal.addEventListener('abort', wake)
     try {
-      this.#emit({ type: 'opened', atMs: this.#clock.now() })
+      if (this.#options.isFirst) this.#emit({ type: 'opened', atMs: this.#clock.now() })
       this.#stream.on('data', (chunk: Uint8Array) => this.#onBytes(chunk))
-      this.#stream.on('error', (error) => this.#onClosed(messageOf(error)))
+      this.#stream.on('error', (error) => this.#onBroken(error))
       this.#stream.on('end', () => this.#onClosed('closed by the peer'))
       this.#stream.on('close', () => this.#onClosed('closed by the peer'))
       this.#wire.handshake(swarm, this.#options.peerId, { private: this.#visit.private() })
@@ -200,15 +208,19 @@ class WireSession implements Session {
     }
   }
 
+  #onBroken(error: unknown): void {
+    if (error instanceof MseError) this.#end({ outcome: 'bad-message', detail: error.message })
+    else this.#onClosed(messageOf(error))
+  }
+
   #onClosed(detail: string): void {
-    // Closed after our handshake and before its own: it wants nothing to do with this swarm.
-    this.#end({ outcome: 'reset', detail, refuted: this.#handshake === undefined })
+    this.#end({ outcome: 'reset', detail, rejection: this.#handshake === undefined ? 'closed' : undefined })
   }
 
   #onHandshake(handshake: PeerHandshake): void {
     this.#news = true
     if (handshake.infoHash !== this.#visit.swarm) {
-      this.#end({ outcome: 'bad-message', detail: `answers for ${handshake.infoHash}`, refuted: true })
+      this.#end({ outcome: 'bad-message', detail: `answers for ${handshake.infoHash}`, rejection: 'foreign-swarm' })
       return
     }
     if (handshake.peerId === this.#ourPeerId) {
@@ -262,7 +274,7 @@ class WireSession implements Session {
   #waitUntilMs(): number {
     const ceilingMs = this.#openedMs + limits.sessionStayCeilingMs
     const stayMs = Math.min(this.#openedMs + this.#visit.stayMs, ceilingMs)
-    if (this.#handshake === undefined) return Math.min(this.#openedMs + limits.handshakeTimeoutMs, stayMs)
+    if (this.#handshake === undefined) return Math.min(this.#openedMs + this.#options.handshakeMs, stayMs)
     const { atMs: handshakenMs, extended } = this.#handshake
     let untilMs = this.#verdict(handshakenMs).role === 'seed' ? 0 : handshakenMs + limits.roleWaitMs
     if (extended && this.#facts === undefined) untilMs = Math.max(untilMs, handshakenMs + limits.extensionTimeoutMs)
@@ -281,7 +293,7 @@ class WireSession implements Session {
     })
   }
 
-  #result({ outcome, detail, refuted = false, atMs: endedMs }: Ending & { atMs: number }): SessionResult {
+  #result({ outcome, detail, rejection, atMs: endedMs }: Ending & { atMs: number }): SessionResult {
     const { peer, connection } = this.#options
     const peerId = this.#handshake?.peerId
     // The piece count may have come with the consumer's last steps: the verdict is asked for now, as of the end.
@@ -292,7 +304,7 @@ class WireSession implements Session {
       outcome,
       opened: true,
       handshaken: peerId !== undefined,
-      refuted,
+      rejection,
       transport: connection.transport,
       encryption: connection.encryption,
       pexAdded: this.#pex.added,

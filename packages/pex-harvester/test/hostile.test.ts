@@ -50,7 +50,7 @@ describe('before the handshake', () => {
     const stage = await startVisit()
     stage.peer.stream.end()
     await settle()
-    expect(stage.visit).toMatchObject({ outcome: 'reset', refuted: true })
+    expect(stage.visit).toMatchObject({ outcome: 'reset', opened: true, handshaken: false })
     expectGone(stage)
   })
 })
