@@ -82,7 +82,7 @@ test('timestamps wrap after 71 minutes, and differences between any clocks do', 
     expect(time.elapsedMs() - startedMs).toBeLessThan(15_000)
   }))
 
-test('a packet that three later ones prove lost is sent again at once, and once', () =>
+test('a packet that three later ones prove lost is sent again at once, and once in a round trip', () =>
   simulated({ delayMs: [50, 50] }, async ({ machine, network }) => {
     const peer = await rawPeer(network.host(B.address))
     const stream = await dialled(machine(A.address, A.port), peer)
@@ -100,8 +100,11 @@ test('a packet that three later ones prove lost is sent again at once, and once'
         .slice(4)
         .map(({ seq }) => seq - first),
     ).toEqual([0])
+    // Lost again, as is known after another round trip, long before the timeout.
+    await peer.say({ sack: Uint8Array.from([0b111, 0, 0, 0]) }, { waitMs: 110 })
+    expect(peer.of(TYPE.data)).toHaveLength(6)
     await peer.say({ ack: first + 3 })
-    expect(peer.of(TYPE.data)).toHaveLength(5)
+    expect(peer.of(TYPE.data)).toHaveLength(6)
   }))
 
 test('three duplicate ACKs do without a selective one; what is unanswered is sent again ever later, then all ends', () =>
@@ -203,6 +206,45 @@ test('who reads slowly is sent no more than the window, and the rest once it rea
     const startedMs = time.elapsedMs()
     expect((await readAll(far)).length).toBe(500_000)
     expect(time.elapsedMs() - startedMs).toBeLessThan(30_000)
+  }))
+
+test('a window that opens is told at once; an overtaken packet does not close it again', () =>
+  simulated({ delayMs: [20, 20] }, async ({ machine, network }) => {
+    const peer = await rawPeer(network.host(B.address))
+    const stream = await dialled(machine(A.address, A.port), peer)
+    stream.pause()
+    for (let seq = 500; seq < 594; seq++) {
+      await peer.say({ type: TYPE.data, seq, payload: Buffer.alloc(1_400) }, { waitMs: 1 })
+    }
+    await pause(300)
+    expect(peer.received.at(-1)?.windowBytes).toBeLessThan(1_400)
+    const before = peer.received.length
+    stream.resume()
+    await pause(300)
+    expect(peer.received.slice(before).map(({ windowBytes }) => windowBytes)).toEqual([limits.utpReceiveWindowBytes])
+
+    stream.write(Buffer.alloc(1_212))
+    await pause(60)
+    const { ack } = peer.facts
+    await peer.say({ ack: ack + 1 }, { waitMs: 60 })
+    await peer.say({ ack, windowBytes: 0 }, { waitMs: 60 })
+    stream.write('after all')
+    await pause(60)
+    expect(String(peer.of(TYPE.data).at(-1)?.payload)).toBe('after all')
+  }))
+
+test('while packets are missing, a selective ACK goes out beside data', () =>
+  simulated({}, async ({ machine, network }) => {
+    const peer = await rawPeer(network.host(B.address))
+    const stream = await dialled(machine(A.address, A.port), peer)
+    stream.write(Buffer.alloc(20_000))
+    await pause(300)
+    const sent = peer.of(TYPE.data).length
+    // Its acknowledgement lets more data out at once.
+    const ack = peer.of(TYPE.data)[0]?.seq ?? 0
+    await peer.say({ type: TYPE.data, seq: 501, ack, payload: bytes('early') }, { waitMs: 250 })
+    expect(peer.of(TYPE.data).length).toBeGreaterThan(sent)
+    expect(peer.of(TYPE.state).at(-1)?.sack).toEqual(Buffer.from([0b1, 0, 0, 0]))
   }))
 
 test('silence is a timeout after 3 SYNs; an abort rejects with its reason; afterwards nothing is sent', () =>

@@ -132,6 +132,17 @@ test('data beyond the window, far ahead, or long past is dropped; what is unread
     expect(a.counts.get('utp.dropped.outside-window')).toBeGreaterThan(100)
   }))
 
+test('the first FIN says where the end is; a second one does not move it', () =>
+  simulated({}, async ({ machine, network }) => {
+    const peer = await rawPeer(network.host(B.address))
+    const seen = watch(await dialled(machine(A.address, A.port), peer))
+    await peer.say({ type: TYPE.fin, seq: 502 })
+    await peer.say({ type: TYPE.fin, seq: 501 })
+    await peer.say({ type: TYPE.data, seq: 500, payload: bytes('all') })
+    expect(seen).toMatchObject({ text: 'all', end: true, error: undefined })
+    expect(peer.of(TYPE.fin)[0]?.ack).toBe(502)
+  }))
+
 test('who is not listening answers nobody', () =>
   simulated({}, async ({ machine, network }) => {
     const a = machine(A.address, A.port)
