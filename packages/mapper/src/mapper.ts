@@ -3,18 +3,21 @@ import {
   createAddressPolicy,
   createGate,
   type Gate,
+  type HeldPort,
   type Host,
   type HostPort,
   type Logger,
   limits,
   type Meter,
   messageOf,
+  type SharedUdpGate,
   SwarmatlasError,
   type SwarmatlasEvent,
+  shareUdp,
   type Target,
 } from '@swarmatlas/core'
 import { type BootstrapReport, createDhtCrawler, type DhtCrawler } from '@swarmatlas/dht-crawler'
-import { createHarvester } from '@swarmatlas/pex-harvester'
+import { createHarvester, createUtp } from '@swarmatlas/pex-harvester'
 import { createTrackerClient, type TrackerJournal } from '@swarmatlas/trackers'
 import { createPeerId } from './identity.ts'
 import { type RoundCollectors, type RoundOptions, type RoundResult, runRound } from './round.ts'
@@ -68,7 +71,7 @@ async function openMapper({ host, logger, meter, journal }: MapperComponents, op
   const { profile, channels, bind, families } = options
   const { allowPrivate = false, optOut = [] } = options
   const policy = createAddressPolicy({ clock }, { profile, allowPrivate, optOut })
-  const gate = createGate({ host, policy, meter }, { bind, families })
+  const gate = shareUdp({ gate: createGate({ host, policy, meter }, { bind, families }), meter })
   const components = { gate, clock, random, logger, meter }
   const peerId = createPeerId(random, options.version)
   const stopping = new AbortController()
@@ -80,7 +83,7 @@ async function openMapper({ host, logger, meter, journal }: MapperComponents, op
   const trackers = channels.includes('tracker')
     ? createTrackerClient(
         { ...components, journal },
-        { peerId, port: held.port, userAgent: clientName(options.version) },
+        { peerId, port: held.local.port, userAgent: clientName(options.version) },
       )
     : undefined
   const dht = channels.includes('dht')
@@ -89,6 +92,7 @@ async function openMapper({ host, logger, meter, journal }: MapperComponents, op
         throw error
       })
     : undefined
+  const utp = channels.includes('pex') ? createUtp(components) : undefined
   let bootstrapped: Promise<BootstrapReport> | undefined
   const enter = (crawler: DhtCrawler) => {
     if (bootstrapped === undefined) {
@@ -111,8 +115,8 @@ async function openMapper({ host, logger, meter, journal }: MapperComponents, op
     settings: options,
     dht: dht && { crawler: dht, enter: () => enter(dht) },
     trackers,
-    harvester: channels.includes('pex')
-      ? createHarvester(components, { peerId, clientName: clientName(options.version) })
+    harvester: utp
+      ? createHarvester({ ...components, utp }, { peerId, clientName: clientName(options.version) })
       : undefined,
     pool: createSessionPool({ places: profile.sessions }),
     lookups: createSemaphore({ places: limits.lookupsAtOnce }),
@@ -126,16 +130,16 @@ async function openMapper({ host, logger, meter, journal }: MapperComponents, op
     closing ??= (async () => {
       stopping.abort()
       await Promise.all([settling, ...running])
-      await Promise.all([trackers?.close(), dht?.close()])
+      await Promise.all([trackers?.close(), dht?.close(), utp?.close()])
       await Promise.all([held.close(), journal.close()])
     })()
     return closing
   }
   return {
     gate,
-    port: held.port,
+    port: held.local.port,
     get ownPorts() {
-      return new Set([held.port, ...gate.sourcePorts])
+      return new Set([held.local.port, ...gate.sourcePorts])
     },
     get bootstrapped() {
       return bootstrapped
@@ -147,14 +151,12 @@ async function openMapper({ host, logger, meter, journal }: MapperComponents, op
 }
 
 /**
- * A tracker lists whoever announces, with a port. Holding a UDP port open and its TCP twin closed makes that port ours,
- * so that nobody is sent to a stranger's service.
+ * A tracker lists whoever announces, with a port. The UDP port that DHT and uTP share is open as long as the mapper is,
+ * its TCP twin closed: so that nobody is sent to a stranger's service.
  */
-async function holdPort(gate: Gate): Promise<{ port: number; close(): Promise<void> }> {
-  const family = gate.families[0] ?? 4
+async function holdPort(gate: SharedUdpGate): Promise<HeldPort> {
   try {
-    const socket = await gate.udp({ family, channel: 'tracker', onMessage() {}, onError() {} })
-    return { port: socket.local.port, close: () => socket.close() }
+    return await gate.hold(gate.families[0] ?? 4)
   } catch (error) {
     throw new SwarmatlasError('NO_NETWORK', `no UDP socket can be opened: ${messageOf(error)}`, {
       cause: error,

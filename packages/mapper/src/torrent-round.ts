@@ -17,6 +17,7 @@ import {
   type TorrentInfo,
   type Visit,
 } from '@swarmatlas/core'
+import type { DialHints } from '@swarmatlas/pex-harvester'
 import type { RoundContext } from './context.ts'
 import { type FeedTarget, feedFromDht, feedFromTracker } from './feeds.ts'
 import { createGathering, type Gathering } from './gathering.ts'
@@ -221,6 +222,7 @@ class TorrentRound implements FeedTarget {
     const session = harvester.visit(peer.endpoint, {
       swarm: wireHashFor(peer, swarm),
       claim: { channels: peer.channels.size },
+      hints: hintsOf(peer),
       stayMs: settings.stayMs,
       signal,
       private: () => swarm.isPrivate,
@@ -332,4 +334,11 @@ function counted(count: number, what: string): string {
 /** The hash under which the peer was named; a hybrid's endpoint is dialled once, not per hash. */
 function wireHashFor(peer: PeerState, swarm: Swarm): InfoHash {
   return swarm.wireHashes.find((hash) => peer.swarms.has(hash)) ?? swarm.id
+}
+
+function hintsOf({ pex, visit }: PeerState): DialHints {
+  return {
+    ...(pex && { prefersEncryption: pex.prefersEncryption, utp: pex.utp }),
+    ...(visit?.handshaken && { worked: { transport: visit.transport, encryption: visit.encryption } }),
+  }
 }
