@@ -1,4 +1,7 @@
-/** `npm run bench -- [suite…] [--runs N]`: runs the suites, prints medians, writes the raw results as JSON. */
+/**
+ * `npm run bench -- [suite…] [--runs N] [--only contender,…]`: runs the suites, prints medians, writes the raw results
+ * as JSON.
+ */
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { availableParallelism, cpus, totalmem } from 'node:os'
 import { relative } from 'node:path'
@@ -10,13 +13,16 @@ import { suites } from './suites/index.ts'
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { runs: { type: 'string', default: '5' } },
+  options: { runs: { type: 'string', default: '5' }, only: { type: 'string' } },
 })
 const runs = Number(values.runs)
+const only = values.only?.split(',')
 const isChosen = (name: string) => positionals.some((wanted) => name === wanted || name.startsWith(`${wanted}:`))
 const chosen = positionals.length === 0 ? suites : suites.filter(({ name }) => isChosen(name))
 if (!Number.isInteger(runs) || runs < 1 || chosen.length === 0) {
-  console.error(`usage: npm run bench -- [suite…] [--runs N]; suites: ${suites.map((suite) => suite.name).join(', ')}`)
+  console.error(
+    `usage: npm run bench -- [suite…] [--runs N] [--only contender,…]; suites: ${suites.map((suite) => suite.name).join(', ')}`,
+  )
   process.exit(2)
 }
 
@@ -35,7 +41,8 @@ for (const suite of chosen) {
     console.log(`  skipped: ${missing}`)
     continue
   }
-  const result = await runSuite(suite, runs, (run) =>
+  const contenders = suite.contenders.filter((contender) => only?.includes(contender) ?? true)
+  const result = await runSuite({ ...suite, contenders }, runs, (run) =>
     console.log(`  run ${run.seed}  ${run.contender.padEnd(16)} ${run.timeMs.toFixed(0)} ms`),
   )
   results.push(result)
