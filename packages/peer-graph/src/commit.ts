@@ -1,20 +1,27 @@
 /** A group commit: what a round buffered becomes numbers and rows, in one batch. */
-import { canonicalAddress, type Endpoint, endpointKey, limits, type Teller, type TrackerReport } from '@swarmatlas/core'
+import {
+  canonicalAddress,
+  type Endpoint,
+  endpointKey,
+  type InfoHash,
+  limits,
+  type TrackerReport,
+} from '@swarmatlas/core'
 import type { Met } from './address-book.ts'
 import type { Facts } from './facts.ts'
 import { toJson } from './json-row.ts'
-import type { Write } from './level-store.ts'
-import { decodeRow, encodeRow, mergeRows } from './observation-row.ts'
+import type { LevelStore, Write } from './level-store.ts'
+import { encodeRow } from './observation-row.ts'
 import type { RoundBuffer } from './round-buffer.ts'
 import { keys, type TellerRef } from './schema.ts'
 import { encodeVisit } from './visit-row.ts'
 
 /**
- * Writes the buffer's facts. One caller at a time. It may be tried again after a failure: numbers that were given are
- * found again, and the rows themselves are all or nothing.
+ * Writes the buffer's facts. One caller at a time. It may be tried again after a failure: numbers that were given are found
+ * again, and rows of the same group replace what a first try may have left.
  */
-export async function commit(facts: Facts, round: number, buffer: RoundBuffer): Promise<void> {
-  const { store, book, torrents, trackers } = facts
+export async function commit(facts: Facts, rows: LevelStore, group: number, buffer: RoundBuffer): Promise<void> {
+  const { book, torrents, trackers } = facts
   const numbers = await book.numbersOf(endpointsOf(buffer))
   const numberOf = (endpoint: Endpoint) => numbers.get(endpointKey(endpoint)) as number
 
@@ -24,39 +31,36 @@ export async function commit(facts: Facts, round: number, buffer: RoundBuffer): 
 
   const writes: Write[] = []
   const wires = new Set<number>()
-  const entries = [...buffer.observations.values()]
-  const rowKeys: Buffer[] = []
-  for (const { torrent, observation } of entries) {
-    const { swarm, channel, peer, teller } = observation
+  const wireNumbers = new Map<string, number>()
+  const wireOf = async (torrent: InfoHash, swarm: InfoHash): Promise<number> => {
     const wire = await torrents.wireOf(torrent, swarm)
     wires.add(wire)
-    const ref: TellerRef = { kind: teller.kind, number: await tellerNumber(teller) }
-    rowKeys.push(keys.observation({ round, wire, peer: numberOf(peer), channel, teller: ref }))
+    wireNumbers.set(torrent + swarm, wire)
+    return wire
   }
-  const stored = await store.getMany(rowKeys)
-  entries.forEach(({ row }, i) => {
-    const old = stored[i]
-    writes.push([rowKeys[i] as Buffer, encodeRow(old === undefined ? row : mergeRows(decodeRow(old), row))])
-  })
-
+  for (const { torrent, observation, row } of buffer.observations.values()) {
+    const { swarm, channel, peer, teller } = observation
+    const wire = wireNumbers.get(torrent + swarm) ?? (await wireOf(torrent, swarm))
+    const number =
+      teller.kind === 'self'
+        ? 0
+        : teller.kind === 'tracker'
+          ? await trackers.number(trackerName(teller.url))
+          : numberOf(teller.endpoint)
+    const ref: TellerRef = { kind: teller.kind, number }
+    writes.push([keys.observation({ wire, peer: numberOf(peer), channel, teller: ref, group }), encodeRow(row)])
+  }
   for (const { torrent, visit } of buffer.visits) {
-    const wire = await torrents.wireOf(torrent, visit.swarm)
-    wires.add(wire)
-    writes.push([keys.visit({ round, wire, peer: numberOf(visit.peer), atMs: visit.atMs }), encodeVisit(visit)])
+    const wire = await wireOf(torrent, visit.swarm)
+    writes.push([keys.visit({ wire, peer: numberOf(visit.peer), atMs: visit.atMs }), encodeVisit(visit)])
   }
   for (const { torrent, report, atMs } of buffer.reports) {
-    const wire = await torrents.wireOf(torrent, torrent)
-    wires.add(wire)
+    const wire = await wireOf(torrent, torrent)
     const tracker = await trackers.number(trackerName(report.url))
-    writes.push([keys.report({ round, wire, tracker, atMs }), toJson(withoutAddresses(report))])
+    writes.push([keys.report(wire, { tracker, atMs }), toJson(withoutAddresses(report))])
   }
-  for (const wire of wires) writes.push([keys.wireRound(wire, round), Buffer.alloc(0)])
-  await store.write(writes)
-
-  async function tellerNumber(teller: Teller): Promise<number> {
-    if (teller.kind === 'self') return 0
-    return teller.kind === 'tracker' ? trackers.number(trackerName(teller.url)) : numberOf(teller.endpoint)
-  }
+  for (const wire of wires) writes.push([keys.wireHere(wire), Buffer.alloc(0)])
+  await rows.write(writes)
 }
 
 function endpointsOf(buffer: RoundBuffer): Map<string, Met> {

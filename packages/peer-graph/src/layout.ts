@@ -2,12 +2,15 @@
 import { mkdir, readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { codeOf, SwarmatlasError } from '@swarmatlas/core'
-import { bookName } from './address-book.ts'
+import { bookName, unfinishedBookName } from './address-book.ts'
 import { holderName } from './holder.ts'
 import { fromJson, toJson } from './json-row.ts'
 import type { LevelStore } from './level-store.ts'
 import { keys, schemaVersion } from './schema.ts'
+import { openRoundName, sealedWeekName } from './shelf.ts'
+import { ballastName } from './space.ts'
 import { storeError } from './store-errors.ts'
+import { studyKeyName } from './study-key.ts'
 
 export function factsDir(dir: string): string {
   return join(dir, 'facts')
@@ -37,10 +40,13 @@ export async function prepareDirectory(dir: string, create: boolean): Promise<vo
   }
 }
 
-/** Refuses a schema that this version does not know; gives an empty store this one. */
+/** Brings a store from one schema to the next; the key is the older one. Each is tested on the store in test/fixtures. */
+const migrations: Readonly<Record<number, (store: LevelStore) => Promise<void>>> = {}
+
+/** Refuses a schema that this version does not know; brings older ones up to date; gives an empty store this one. */
 export async function checkSchema(store: LevelStore): Promise<void> {
   const key = keys.meta('schema')
-  const value = await store.get(key)
+  const value = await store.getAged(key)
   if (value === undefined) {
     if (!(await store.isEmpty())) {
       throw new SwarmatlasError('STORE_SCHEMA', `${store.dir} is a LevelDB of another program`, {
@@ -49,17 +55,33 @@ export async function checkSchema(store: LevelStore): Promise<void> {
     }
     return store.write([[key, toJson(schemaVersion)]], { sync: true })
   }
-  const found = fromJson<unknown>(value, 'a schema version')
+  let found = fromJson<number>(value, 'a schema version')
+  for (let next = migrations[found]; next !== undefined && found < schemaVersion; next = migrations[found]) {
+    await next(store)
+    await store.write([[key, toJson(++found)]], { sync: true })
+  }
   if (found === schemaVersion) return
   throw new SwarmatlasError(
     'STORE_SCHEMA',
     `the store has schema ${found}, this version of swarmatlas reads schema ${schemaVersion}: ${store.dir}`,
-    { hint: 'open it with the version of swarmatlas that wrote it, or a later one' },
+    {
+      hint:
+        found < schemaVersion
+          ? 'open it with the version of swarmatlas that wrote it, and map again into a new store (--store)'
+          : 'open it with the version of swarmatlas that wrote it, or a later one',
+    },
   )
 }
 
 function isOurs(name: string): boolean {
-  return name === 'facts' || name.startsWith(holderName) || bookName.test(name)
+  const patterns = [bookName, unfinishedBookName, openRoundName, sealedWeekName]
+  const prefixes = [holderName, studyKeyName]
+  return (
+    name === 'facts' ||
+    name === ballastName ||
+    prefixes.some((prefix) => name.startsWith(prefix)) ||
+    patterns.some((pattern) => pattern.test(name))
+  )
 }
 
 async function listing(dir: string): Promise<string[] | undefined> {

@@ -1,45 +1,59 @@
-/** One LevelDB directory: batches in, sorted rows out, errors in the user's terms. */
-
+/** One LevelDB directory: batches in, sorted rows out, each with a checksum; errors in the user's terms. */
 import { limits } from '@swarmatlas/core'
 import { Level } from 'level'
+import { crc32c } from './checksum.ts'
 import type { KeyRange } from './schema.ts'
-import { isLocked, storeError } from './store-errors.ts'
+import { damagedError, isLocked, storeError } from './store-errors.ts'
 
 export type Row = readonly [key: Buffer, value: Buffer]
 /** A value of null deletes the key. */
 export type Write = readonly [key: Buffer, value: Buffer | null]
 
-type Database = Level<Buffer, Buffer>
+/** `level` leaves out of its types what only its implementation for Node has. */
+type Database = Level<Buffer, Buffer> & { compactRange(start: Buffer, end: Buffer): Promise<void> }
 /** A consistent view, unmoved by later writes. Close it. */
 export type Snapshot = ReturnType<Database['snapshot']>
 
 export interface LevelOptions {
-  /** Snappy; off where tests look for bytes in the files. */
+  /** Of blocks and files; off where tests look for bytes in the files. */
   readonly compression: boolean
+  /** Called before each batch; what it throws is taken for LevelDB's own failure. Tests let the n-th write fail with it. */
+  readonly onBatch?: ((dir: string) => void) | undefined
 }
+
+const CHECKSUM_BYTES = 4
 
 export class LevelStore {
   readonly dir: string
   readonly #db: Database
+  readonly #onBatch: LevelOptions['onBatch']
   #failed = false
   #closed = false
   #reopening: Promise<void> | undefined
 
-  private constructor(dir: string, db: Database) {
+  private constructor(dir: string, db: Database, onBatch: LevelOptions['onBatch']) {
     this.dir = dir
     this.#db = db
+    this.#onBatch = onBatch
   }
 
   /** Rejects with SwarmatlasError, or as `onLocked` decides when another opener has it. */
-  static async open(dir: string, { compression }: LevelOptions, onLocked?: () => Promise<never>): Promise<LevelStore> {
-    const db: Database = new Level(dir, { keyEncoding: 'buffer', valueEncoding: 'buffer', compression })
+  static async open(dir: string, options: LevelOptions, onLocked?: () => Promise<never>): Promise<LevelStore> {
+    const { compression, onBatch } = options
+    const db = new Level<Buffer, Buffer>(dir, {
+      keyEncoding: 'buffer',
+      valueEncoding: 'buffer',
+      compression,
+      cacheSize: limits.storeCacheBytes,
+      maxOpenFiles: limits.storeOpenFiles,
+    } as object) as Database
     try {
       await db.open()
     } catch (error) {
       if (onLocked !== undefined && isLocked(error)) return onLocked()
       throw storeError(dir, error)
     }
-    return new LevelStore(dir, db)
+    return new LevelStore(dir, db, onBatch)
   }
 
   /** All or nothing, and safe from kill -9 when it resolves; with `sync` from a loss of power too. */
@@ -47,8 +61,11 @@ export class LevelStore {
     if (writes.length === 0) return
     try {
       if (this.#failed) await this.#reopen()
+      this.#onBatch?.(this.dir)
       await this.#db.batch(
-        writes.map(([key, value]) => (value === null ? { type: 'del', key } : { type: 'put', key, value })),
+        writes.map(([key, value]) =>
+          value === null ? { type: 'del', key } : { type: 'put', key, value: sealed(key, value) },
+        ),
         { sync },
       )
     } catch (error) {
@@ -65,15 +82,26 @@ export class LevelStore {
     if (keys.length === 0) return []
     try {
       await this.#readable()
-      return await this.#db.getMany([...keys], { snapshot })
+      const values = await this.#db.getMany([...keys], { snapshot })
+      return values.map((value, i) => value && this.#checked(keys[i] as Buffer, value))
     } catch (error) {
       throw storeError(this.dir, error)
     }
   }
 
+  /** A value with a checksum, or as stores before schema 2 wrote it, without. */
+  async getAged(key: Buffer): Promise<Buffer | undefined> {
+    await this.#readable()
+    const value = await this.#db.get(key)
+    if (value === undefined || value.length <= CHECKSUM_BYTES) return value
+    const split = value.length - CHECKSUM_BYTES
+    const matches = value.readUInt32BE(split) === crc32c(value.subarray(0, split), crc32c(key))
+    return matches ? value.subarray(0, split) : value
+  }
+
   async isEmpty(): Promise<boolean> {
-    const everything = { gte: Buffer.alloc(0), lt: Buffer.from([0xff]) }
-    return (await this.lastKey(everything)) === undefined
+    await this.#readable()
+    return (await this.#db.keys({ limit: 1 }).all()).length === 0
   }
 
   /** The greatest key of a range. */
@@ -85,23 +113,38 @@ export class LevelStore {
   /** The rows of a range in the order of their keys, in batches that are never empty. */
   async *rows(
     range: KeyRange,
-    options: { snapshot?: Snapshot | undefined; reverse?: boolean; batch?: number } = {},
+    options: { snapshot?: Snapshot | undefined; reverse?: boolean; batch?: number; bytes?: number } = {},
   ): AsyncGenerator<Row[]> {
     const { snapshot, reverse = false, batch = limits.storeReadRows } = options
+    // The watermark counts bytes; rows take some 50, so that the count of rows decides.
+    const { bytes = batch * 256 } = options
     let iterator: ReturnType<typeof Level.prototype.iterator<Buffer, Buffer>> | undefined
     try {
       await this.#readable()
-      // The watermark counts bytes; rows here take some 50, so that the count of rows decides.
-      iterator = this.#db.iterator({ ...range, reverse, snapshot, highWaterMarkBytes: batch * 256 })
+      iterator = this.#db.iterator({ ...range, reverse, snapshot, highWaterMarkBytes: bytes })
       for (;;) {
         const rows = await iterator.nextv(batch)
         if (rows.length === 0) return
-        yield rows
+        yield rows.map(([key, value]) => [key, this.#checked(key, value)])
       }
     } catch (error) {
       throw storeError(this.dir, error)
     } finally {
       await iterator?.close()
+    }
+  }
+
+  /** Deletes a range in batches. The space comes back with `compact`. */
+  async clear(range: KeyRange): Promise<void> {
+    for await (const rows of this.rows(range)) await this.write(rows.map(([key]) => [key, null]))
+  }
+
+  /** Rewrites the files of a range without what was deleted. */
+  async compact({ gte, lt }: KeyRange): Promise<void> {
+    try {
+      await this.#db.compactRange(gte, lt)
+    } catch (error) {
+      throw storeError(this.dir, error)
     }
   }
 
@@ -117,6 +160,14 @@ export class LevelStore {
   close(): Promise<void> {
     this.#closed = true
     return this.#db.close()
+  }
+
+  #checked(key: Buffer, value: Buffer): Buffer {
+    const split = value.length - CHECKSUM_BYTES
+    if (split < 0 || value.readUInt32BE(split) !== crc32c(value.subarray(0, split), crc32c(key))) {
+      throw damagedError(this.dir, 'a row does not match its checksum')
+    }
+    return value.subarray(0, split)
   }
 
   async #readable(): Promise<void> {
@@ -138,4 +189,12 @@ export class LevelStore {
     })
     return this.#reopening
   }
+}
+
+/** The value with the checksum of key and value behind it. */
+function sealed(key: Buffer, value: Buffer): Buffer {
+  const bytes = Buffer.allocUnsafe(value.length + CHECKSUM_BYTES)
+  bytes.set(value)
+  bytes.writeUInt32BE(crc32c(value, crc32c(key)), value.length)
+  return bytes
 }

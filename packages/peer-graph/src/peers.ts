@@ -1,87 +1,73 @@
 /** Peers, derived: what all observations and visits of one peer in one torrent come to. */
-import { type Endpoint, evidenceOf, type InfoHash, type Witness } from '@swarmatlas/core'
-import { mergedRows } from './merged-rows.ts'
+import { channels, type InfoHash } from '@swarmatlas/core'
+import { matches } from './filter.ts'
 import { flagsOf } from './observation-row.ts'
-import { PeerFold } from './peer-fold.ts'
-import { peerOf, type TellerRef } from './schema.ts'
-import { observationRanges, scopesOf, type View, visitRanges, type WireRound } from './scope.ts'
-import { type Names, namesOf, tellerOf } from './tellers.ts'
+import { type FoldedVisit, type PeerFold, peerFolds } from './peer-fold.ts'
+import { channelOf } from './schema.ts'
+import { type Scope, scopesOf } from './scope.ts'
+import { type Names, namesOf, pseudonymOf, weeksOf } from './tellers.ts'
 import type { Torrent } from './torrents.ts'
-import type { PeerFilter, PeerRecord, StoredVisit } from './types.ts'
+import type { AnyPeerRecord, PeerFilter, StoredVisit } from './types.ts'
+import type { View } from './view.ts'
 
-export async function* peerRecords(view: View, filter: PeerFilter): AsyncGenerator<PeerRecord> {
+export async function* peerRecords(view: View, filter: PeerFilter): AsyncGenerator<AnyPeerRecord> {
+  const passes = matches(filter)
   for await (const { torrent, scope } of scopesOf(view, filter)) {
-    for await (const folds of peerFolds(view, scope)) yield* await recordsOf(view, torrent, folds)
-  }
-}
-
-/** The peers of a torrent in batches, by number. */
-export async function* peerFolds(view: View, scope: readonly WireRound[]): AsyncGenerator<PeerFold[]> {
-  const ranges = [...observationRanges(scope), ...visitRanges(scope)]
-  let fold: PeerFold | undefined
-  for await (const rows of mergedRows(view.store, ranges, view.snapshot)) {
-    const done: PeerFold[] = []
-    for (const row of rows) {
-      const peer = peerOf(row[0])
-      if (fold?.peer !== peer) {
-        if (fold !== undefined) done.push(fold)
-        fold = new PeerFold(peer)
-      }
-      fold.add(row)
+    for await (const folds of peerFolds(view, scope)) {
+      for (const record of await recordsOf(view, { torrent, scope }, folds)) if (passes(record)) yield record
     }
-    if (done.length > 0) yield done
   }
-  if (fold !== undefined) yield [fold]
 }
 
-/** Peers whose address has expired are left out. */
-async function recordsOf(view: View, torrent: Torrent, folds: readonly PeerFold[]): Promise<PeerRecord[]> {
+/** Peers whose address has expired have none; those whose pseudonym was never sealed, or who are forgotten, are left out. */
+export async function recordsOf(
+  view: View,
+  { torrent, scope }: { torrent: Torrent; scope: readonly Scope[] },
+  folds: readonly PeerFold[],
+): Promise<AnyPeerRecord[]> {
   const peers = folds.map(({ peer }) => peer)
-  const names = await namesOf(view, peers, folds.flatMap(tellersOf))
+  const names = await namesOf(view, weeksOf(scope), peers)
   const swarms = new Map<number, InfoHash>()
   for (const wire of torrent.wires) swarms.set(wire, (await view.wires.text(wire)) as InfoHash)
-  return folds.flatMap((fold) => {
-    const endpoint = names.addresses.get(fold.peer)?.endpoint
-    return endpoint === undefined ? [] : [recordOf(fold, endpoint, torrent.wireHashes[0] as InfoHash, names, swarms)]
-  })
+  return folds.flatMap((fold) => recordOf(fold, torrent.wireHashes[0] as InfoHash, names, swarms) ?? [])
 }
 
 function recordOf(
   fold: PeerFold,
-  endpoint: Endpoint,
   torrent: InfoHash,
   names: Names,
   swarms: ReadonlyMap<number, InfoHash>,
-): PeerRecord {
-  const visits = fold.visits
-    .sort((a, b) => a.atMs - b.atMs)
-    .map(({ wire, ...visit }): StoredVisit => ({ ...visit, swarm: swarms.get(wire) as InfoHash }))
-  const lastVisit = visits.at(-1) ?? null
-  const handshakes = visits.filter(({ handshaken }) => handshaken)
+): AnyPeerRecord | undefined {
+  const pseudonym = pseudonymOf(fold.peer, names)
+  if (pseudonym === null) return undefined
+  const stored = ({ wire, ...visit }: FoldedVisit): StoredVisit => ({ ...visit, swarm: swarms.get(wire) as InfoHash })
+  const lastVisit = latest(fold.visits)
+  const { lastAnswer } = fold
   return {
     torrent,
-    endpoint,
-    channels: [...fold.witnesses.keys()],
+    endpoint: names.addresses.get(fold.peer)?.endpoint ?? null,
+    pseudonym,
+    place: names.identities.get(fold.peer)?.place ?? null,
+    channels: channelsOf(fold.channels),
     tellers: fold.tellers,
-    evidence: evidenceOf(witnessesOf(fold, names), visits),
+    evidence: fold.evidence,
     // Visited in vain and named by nobody: the visit is all there is.
     firstSeenMs: Number.isFinite(fold.firstMs) ? fold.firstMs : (lastVisit?.atMs ?? 0),
     lastSeenMs: Number.isFinite(fold.lastMs) ? fold.lastMs : (lastVisit?.atMs ?? 0),
     flags: flagsOf(fold.flags),
-    lastVisit,
-    lastAnswer: handshakes.findLast(({ role }) => role !== undefined) ?? handshakes.at(-1) ?? null,
+    lastVisit: lastVisit === undefined ? null : stored(lastVisit),
+    lastAnswer: lastAnswer === undefined ? null : stored(lastAnswer),
     rounds: fold.rounds.size,
     swarms: [...fold.wires].map((wire) => swarms.get(wire) as InfoHash),
   }
 }
 
-function tellersOf(fold: PeerFold): TellerRef[] {
-  return [...fold.witnesses.values()].flatMap((witnesses) => witnesses.map(({ teller }) => teller))
+function latest(visits: readonly FoldedVisit[]): FoldedVisit | undefined {
+  let last: FoldedVisit | undefined
+  for (const visit of visits) if (last === undefined || visit.atMs >= last.atMs) last = visit
+  return last
 }
 
-function* witnessesOf(fold: PeerFold, names: Names): Generator<Witness> {
-  for (const { channel, teller: ref } of [...fold.witnesses.values()].flat()) {
-    const teller = tellerOf(ref, names)
-    if (teller !== undefined) yield { channel, teller }
-  }
+function channelsOf(bits: number): AnyPeerRecord['channels'] {
+  return channels.map((_, code) => code).flatMap((code) => (bits & (1 << code) ? [channelOf(code)] : []))
 }

@@ -1,7 +1,6 @@
 /** The open round: takes facts in, writes them in groups, and is sealed once. */
 import {
   type Clock,
-  type EndReason,
   type InfoHash,
   type Logger,
   limits,
@@ -14,23 +13,30 @@ import {
 } from '@swarmatlas/core'
 import { commit } from './commit.ts'
 import type { Facts } from './facts.ts'
+import type { LevelStore } from './level-store.ts'
 import { RoundBuffer } from './round-buffer.ts'
-import type { RoundWriter, TorrentRecord } from './types.ts'
+import type { RoundWriter, SealOptions, TorrentRecord } from './types.ts'
 
 export interface RoundWriterComponents {
   readonly clock: Clock
   readonly logger: Logger
   readonly facts: Facts
+  /** Where its rows go. */
+  readonly rows: LevelStore
+  /** Resolves when there is space to write. */
+  space(options: { signal?: AbortSignal | undefined }): Promise<void>
   /** One task at a time over the whole store. */
   exclusive<T>(task: () => Promise<T>): Promise<T>
-  /** Writes the round's end. Called once, after the last commit. */
-  end(options: { atMs: number; reason: EndReason }): Promise<void>
+  /** Writes the round's end and seals it. Called after the last commit, again after a failure. */
+  end(options: SealOptions): Promise<void>
 }
 
 export class OpenRound implements RoundWriter {
   readonly number: number
   readonly #components: RoundWriterComponents
   #buffer: RoundBuffer = new RoundBuffer()
+  /** Of the next commit: rows of one group replace each other when a write is tried again. */
+  #group = 0
   /** What is being written. */
   #inFlight = 0
   /** Runs from the first fact that nobody flushes, and after a failure. */
@@ -66,7 +72,8 @@ export class OpenRound implements RoundWriter {
     this.#schedule()
   }
 
-  async ready(): Promise<void> {
+  async ready({ signal }: { signal?: AbortSignal | undefined } = {}): Promise<void> {
+    await this.#components.space({ signal })
     if (this.#buffer.size + this.#inFlight >= limits.storeBufferEntries) await this.flush()
   }
 
@@ -74,12 +81,12 @@ export class OpenRound implements RoundWriter {
     return this.#components.exclusive(() => this.#write())
   }
 
-  seal(options: { atMs: number; reason: EndReason }): Promise<void> {
+  seal(options: SealOptions): Promise<void> {
     this.#sealing ??= this.#seal(options)
     return this.#sealing
   }
 
-  async #seal(options: { atMs: number; reason: EndReason }): Promise<void> {
+  async #seal(options: SealOptions): Promise<void> {
     try {
       await this.flush()
       await this.#components.end(options)
@@ -129,7 +136,8 @@ export class OpenRound implements RoundWriter {
     this.#buffer = new RoundBuffer()
     this.#inFlight = group.size
     try {
-      await commit(this.#components.facts, this.number, group)
+      await commit(this.#components.facts, this.#components.rows, this.#group, group)
+      this.#group++
       this.#failed = false
     } catch (error) {
       group.absorb(this.#buffer)

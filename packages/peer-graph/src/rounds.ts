@@ -1,66 +1,77 @@
-/** Rounds: when, from where, by which command; and what they hold. */
+/** Rounds: when, from where, by which command; whether they are sealed, and what they hold. */
 import type { EndReason } from '@swarmatlas/core'
 import { fromJson, toJson } from './json-row.ts'
-import type { LevelStore } from './level-store.ts'
-import { peerFolds } from './peers.ts'
+import type { LevelStore, Snapshot } from './level-store.ts'
 import { keys, lastNumber, ranges } from './schema.ts'
-import { scopesOf, type View } from './scope.ts'
 import type { RoundSummary } from './types.ts'
 
 /** The JSON of a round row. */
-type RoundRow = Pick<RoundSummary, 'startedMs' | 'endedMs' | 'reason' | 'vantage' | 'command'>
-type RoundCounts = Pick<RoundSummary, 'swarms' | 'peers' | 'observations'>
+export interface RoundRow extends Pick<RoundSummary, 'startedMs' | 'endedMs' | 'reason' | 'vantage' | 'command'> {
+  /** The directory of the sealed week, from the beginning of sealing on. */
+  readonly week?: string
+  /** The study key's id at sealing. */
+  readonly key?: string
+  /** Sums over wire hashes. Its being there means that the round is sealed. */
+  readonly counts?: RoundCounts
+}
 
-/** Rounds are counted from 1. One caller at a time. */
+export interface RoundCounts {
+  readonly wires: number
+  readonly peers: number
+  readonly observations: number
+}
+
+/** The JSON of a holding row: what must be there of a wire hash in a sealed round. */
+export interface Holding {
+  readonly facts: number
+  readonly visits: number
+  /** By channel code. */
+  readonly blocks: readonly number[]
+  readonly visitBlocks: number
+}
+
+const lastRoundKey: Buffer = keys.meta('last round')
+
+/** Rounds are counted from 1; the numbers of pruned ones are not given again. One caller at a time. */
 export async function beginRound(
   store: LevelStore,
   { atMs, vantage, command }: { atMs: number; vantage: string; command: string },
 ): Promise<number> {
-  const last = await store.lastKey(ranges.rounds)
-  const number = last === undefined ? 1 : lastNumber(last) + 1
+  const last = await store.get(lastRoundKey)
+  const number = last === undefined ? 1 : fromJson<number>(last, 'a counter') + 1
   const row: RoundRow = { startedMs: atMs, endedMs: null, reason: null, vantage, command }
-  await store.write([[keys.round(number), toJson(row)]])
+  await store.write([
+    [keys.round(number), toJson(row)],
+    [lastRoundKey, toJson(number)],
+  ])
   return number
 }
 
-/** Writes the round's end and, derived, its counts. */
 export async function endRound(
-  view: View,
+  store: LevelStore,
   round: number,
   { atMs, reason }: { atMs: number; reason: EndReason },
 ): Promise<void> {
-  const begun = await view.store.get(keys.round(round))
-  const row: RoundRow = { ...fromJson<RoundRow>(begun as Buffer, 'a round'), endedMs: atMs, reason }
-  await view.store.write([
-    [keys.round(round), toJson(row)],
-    [keys.roundCounts(round), toJson(await countRound(view, round))],
-  ])
+  const row = await readRound(store, round)
+  if (row !== undefined) await store.write([[keys.round(round), toJson({ ...row, endedMs: atMs, reason })]])
 }
 
-export async function* roundSummaries(view: View): AsyncGenerator<RoundSummary> {
-  const { store, snapshot } = view
+export async function readRound(store: LevelStore, round: number, snapshot?: Snapshot): Promise<RoundRow | undefined> {
+  const value = await store.get(keys.round(round), snapshot)
+  return value && fromJson<RoundRow>(value, 'a round')
+}
+
+export async function* allRounds(store: LevelStore, snapshot?: Snapshot): AsyncGenerator<[number, RoundRow]> {
   for await (const rows of store.rows(ranges.rounds, { snapshot })) {
-    for (const [key, value] of rows) {
-      const number = lastNumber(key)
-      const counts = await store.get(keys.roundCounts(number), snapshot)
-      // Open, or cut short by a crash: counted now.
-      yield {
-        number,
-        ...fromJson<RoundRow>(value, 'a round'),
-        ...(counts ? fromJson<RoundCounts>(counts, 'a round') : await countRound(view, number)),
-      }
-    }
+    for (const [key, value] of rows) yield [lastNumber(key), fromJson<RoundRow>(value, 'a round')]
   }
 }
 
-async function countRound(view: View, round: number): Promise<RoundCounts> {
-  let [swarms, peers, observations] = [0, 0, 0]
-  for await (const { scope } of scopesOf(view, { round })) {
-    swarms++
-    for await (const folds of peerFolds(view, scope)) {
-      peers += folds.length
-      for (const fold of folds) observations += fold.observations
-    }
+/** What a sealed round holds, by wire number. */
+export async function holdingsOf(store: LevelStore, round: number): Promise<Map<number, Holding>> {
+  const holdings = new Map<number, Holding>()
+  for await (const rows of store.rows(ranges.holdings(round))) {
+    for (const [key, value] of rows) holdings.set(lastNumber(key), fromJson<Holding>(value, 'a round'))
   }
-  return { swarms, peers, observations }
+  return holdings
 }

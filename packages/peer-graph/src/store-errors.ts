@@ -11,10 +11,7 @@ export function storeError(dir: string, error: unknown): SwarmatlasError {
   const message = messageOf(cause)
   // LevelDB reports a missing file as an I/O error, a wrong one as corruption.
   if (codeOf(cause) === 'LEVEL_CORRUPTION' || /no such file|does not exist/i.test(message)) {
-    return new SwarmatlasError('STORE_CORRUPT', `the store is damaged: ${dir}: ${message}`, {
-      cause: error,
-      hint: damagedHint,
-    })
+    return damagedError(dir, message, error)
   }
   if (codeOf(cause) === 'ENOSPC' || /no space left|not enough space|quota exceeded/i.test(message)) {
     return new SwarmatlasError('STORE_FULL', `no space left for the store: ${dir}`, {
@@ -31,6 +28,10 @@ export function storeError(dir: string, error: unknown): SwarmatlasError {
 
 export function isLocked(error: unknown): boolean {
   return codeOf((error as { cause?: unknown }).cause) === 'LEVEL_LOCKED'
+}
+
+export function damagedError(dir: string, what: string, cause?: unknown): SwarmatlasError {
+  return new SwarmatlasError('STORE_CORRUPT', `the store is damaged: ${dir}: ${what}`, { cause, hint: damagedHint })
 }
 
 /** A row that LevelDB gave back whole and that still makes no sense. */

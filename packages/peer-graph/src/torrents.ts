@@ -65,7 +65,7 @@ export class Torrents {
     return row && this.#read(row)
   }
 
-  async *all(snapshot: Snapshot): AsyncGenerator<Torrent> {
+  async *all(snapshot?: Snapshot): AsyncGenerator<Torrent> {
     for await (const rows of this.#store.rows(ranges.torrents, { snapshot, batch: 100 })) {
       for (const [, value] of rows) yield this.#read(fromJson(value, 'a torrent'))
     }

@@ -22,10 +22,10 @@ const roles: readonly (Role | undefined)[] = [undefined, 'seed', 'leech', 'parti
 
 const bit = { opened: 1, handshaken: 2, refuted: 4, utp: 8, mse: 16, pexTold: 32, pexSpoken: 64 } as const
 /** Which optional fields follow; the lowest two bits are the role. */
-const has = { progress: 4, peerId: 8, client: 16, listenPort: 32, metadataSize: 64 } as const
+const has = { progress: 4, peerId: 8, client: 16, listenPort: 32, metadataSize: 64, attempts: 128 } as const
 
 export function encodeVisit(visit: Visit): Buffer {
-  const { progress, client, listenPort, metadataSize } = visit
+  const { progress, client, listenPort, metadataSize, attempts } = visit
   const peerId = visit.peerId === undefined ? undefined : Buffer.from(visit.peerId, 'hex')
   const hasPeerId = peerId?.length === 20
   const writer = new ByteWriter()
@@ -45,7 +45,8 @@ export function encodeVisit(visit: Visit): Buffer {
         (hasPeerId ? has.peerId : 0) |
         (client === undefined ? 0 : has.client) |
         (listenPort === undefined ? 0 : has.listenPort) |
-        (metadataSize === undefined ? 0 : has.metadataSize),
+        (metadataSize === undefined ? 0 : has.metadataSize) |
+        (attempts === undefined ? 0 : has.attempts),
     )
     .varint(visit.pexAdded)
     .varint(visit.durationMs)
@@ -57,6 +58,7 @@ export function encodeVisit(visit: Visit): Buffer {
   if (client !== undefined) writer.text(client.replaceAll(visit.peer.address, '…'))
   if (listenPort !== undefined) writer.varint(listenPort)
   if (metadataSize !== undefined) writer.varint(metadataSize)
+  if (attempts !== undefined) writer.varint(attempts)
   return writer.finish()
 }
 
@@ -85,5 +87,6 @@ export function decodeVisit(bytes: Buffer): VisitRow {
     ...(fields & has.client ? { client: reader.text() } : {}),
     ...(fields & has.listenPort ? { listenPort: reader.varint() } : {}),
     ...(fields & has.metadataSize ? { metadataSize: reader.varint() } : {}),
+    ...(fields & has.attempts ? { attempts: reader.varint() } : {}),
   }
 }

@@ -40,7 +40,14 @@ describe('a round', () => {
     writer.observation(A, { ...byPex(peer, peer), channel: 'magnet', teller: { kind: 'self' } })
     await writer.seal(end)
     const edges = await collect(graph.edges({}))
-    expect(new Set(edges)).toEqual(
+    const told = edges.map(({ tellerKind, tellerPseudonym, tellerPlace, peerPseudonym, peerPlace, ...edge }) => {
+      const party = tellerKind === 'peer' || tellerKind === 'dht-node'
+      expect([tellerKind, tellerPseudonym !== null]).toEqual([edge.teller.kind, party])
+      expect([tellerPlace, peerPlace]).toEqual([null, null])
+      expect(peerPseudonym).toMatch(/^[0-9a-f]{32}$/)
+      return edge
+    })
+    expect(new Set(told)).toEqual(
       new Set([
         {
           torrent: A,

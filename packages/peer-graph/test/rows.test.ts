@@ -49,6 +49,7 @@ const visit: fc.Arbitrary<Visit> = fc.record(
     progress: fc.double({ min: 0, max: 1, noNaN: true }).map((value) => value + 0),
     listenPort: fc.integer({ min: 0, max: 65_535 }),
     metadataSize: whole,
+    attempts: whole,
     speaksPex: fc.boolean(),
     pexAdded: whole,
     durationMs: whole,
@@ -113,7 +114,7 @@ describe('ids of a wrong length', () => {
       const visit = decodeVisit(encodeVisit(visitTo('203.0.113.9:1', { peerId: id, client: 'x' })))
       expect(visit).toMatchObject({ client: 'x', outcome: 'timeout' })
       expect(visit.peerId).toBeUndefined()
-      const entry = { endpoint: ip('203.0.113.9:1'), nodeId: id }
+      const entry = { endpoint: ip('203.0.113.9:1'), pseudonym: '5a'.repeat(16), nodeId: id }
       expect(parseAddressValue(addressValue(entry))).toEqual({ ...entry, nodeId: undefined })
     },
   )
