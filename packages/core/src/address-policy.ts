@@ -3,6 +3,7 @@
  * hostile input; without it a magnet, a DHT reply or a tracker redirect could aim us at a victim.
  */
 import { isUnicast, parseRange, type Range, rangeSet } from './address-ranges.ts'
+import type { Blocklist } from './blocklist.ts'
 import { type Endpoint, familyOf, prefixOf } from './endpoint.ts'
 import { SwarmatlasError } from './errors.ts'
 import { FORBIDDEN_PORTS, type Transport } from './forbidden-ports.ts'
@@ -30,6 +31,8 @@ export type RefusalReason =
   /** Too many new endpoints in a minute; `retryAfterMs` says when to ask again. */
   | 'new-endpoint-rate'
   | 'opt-out'
+  /** The user's blocklist names it. */
+  | 'blocklist'
   /** All traffic is bound to an address of the other family. */
   | 'family'
 
@@ -49,6 +52,8 @@ export interface AddressPolicy {
   readonly profile: Profile
   /** Judges without counting: undefined when the endpoint is allowed in principle. */
   judge(purpose: Purpose, transport: Transport, to: Endpoint, claim?: Claim): Refusal | undefined
+  /** As judge, of somebody who came to us: its port is one that it sends from, so that nothing follows from it. */
+  judgeCaller(from: Pick<Endpoint, 'address'>): Refusal | undefined
   /** Judges and, when allowed, counts the contact. Call it for every datagram and every dial. */
   admit(purpose: Purpose, transport: Transport, to: Endpoint, claim?: Claim): Refusal | undefined
   /** The endpoint answered as what it was said to be: its address earns further ports. */
@@ -61,13 +66,15 @@ export interface AddressPolicyOptions {
   allowPrivate?: boolean
   /** Addresses and CIDR ranges never to be contacted. */
   optOut?: readonly string[]
+  /** Likewise, as read from a file of the user's. */
+  blocklist?: Pick<Blocklist, 'has'> | undefined
   /** Only these families leave; undefined means both. */
   families?: readonly (4 | 6)[]
 }
 
 export function createAddressPolicy(
   { clock }: { clock: Pick<Clock, 'monotonic'> },
-  { profile, allowPrivate = false, optOut = [], families }: AddressPolicyOptions,
+  { profile, allowPrivate = false, optOut = [], blocklist, families }: AddressPolicyOptions,
 ): AddressPolicy {
   const { newEndpointsPerMinute, portsPerAddress, firstContactsPerPrefix } = profile
   for (const [name, value] of Object.entries({ newEndpointsPerMinute, portsPerAddress, firstContactsPerPrefix })) {
@@ -85,13 +92,14 @@ export function createAddressPolicy(
   })
   const newEndpoints = new TokenBucket(clock, newEndpointsPerMinute)
 
-  function judgeFamily(to: Endpoint): Refusal | undefined {
+  function judgeFamily(to: Pick<Endpoint, 'address'>): Refusal | undefined {
     return families === undefined || families.includes(familyOf(to.address)) ? undefined : { reason: 'family' }
   }
 
-  function judgeAddress(to: Endpoint): Refusal | undefined {
+  function judgeAddress(to: Pick<Endpoint, 'address'>): Refusal | undefined {
     if (!isUnicast(to.address, allowPrivate)) return { reason: 'address' }
-    return optedOut.has(to.address) ? { reason: 'opt-out' } : undefined
+    if (optedOut.has(to.address)) return { reason: 'opt-out' }
+    return blocklist?.has(to.address) ? { reason: 'blocklist' } : undefined
   }
 
   function judge(purpose: Purpose, transport: Transport, to: Endpoint, claim?: Claim): Refusal | undefined {
@@ -101,6 +109,7 @@ export function createAddressPolicy(
   return {
     profile,
     judge,
+    judgeCaller: (from) => judgeFamily(from) ?? judgeAddress(from),
     admit(purpose, transport, to, claim) {
       // Called for every datagram: what depends on the address alone was judged at the first contact.
       const refusal = judgeFamily(to) ?? judgePort(purpose, transport, to.port, claim)

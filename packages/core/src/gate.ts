@@ -7,7 +7,7 @@ import type { AddressPolicy, Claim, Purpose, Refusal, Transport } from './addres
 import { type Endpoint, type Family, familyOf } from './endpoint.ts'
 import { codeOf, messageOf, SwarmatlasError } from './errors.ts'
 import { Ledger, type LedgerChannel } from './ledger.ts'
-import type { Host, Meter, Resolver, TcpStream, UdpOptions } from './seams.ts'
+import type { Host, Meter, Resolver, TcpListener, TcpStream, UdpOptions } from './seams.ts'
 import { DeadlineError, deadline } from './timing.ts'
 import type { Outcome } from './visit.ts'
 
@@ -36,6 +36,12 @@ export interface DialOptions {
   claim?: Claim
 }
 
+export interface ListenOptions {
+  family: Family
+  /** 0 lets the system choose. */
+  port: number
+}
+
 export interface Gate {
   readonly policy: AddressPolicy
   readonly ledger: Ledger
@@ -47,6 +53,11 @@ export interface Gate {
   udp(options: GatedUdpOptions): Promise<GatedUdpSocket>
   /** Never rejects but for an abort of `signal`. */
   dial(to: Endpoint, options: DialOptions): Promise<DialResult>
+  /**
+   * Takes the TCP connections of peers until closed, which cuts those that are open. Whom the policy refuses is cut off
+   * unseen. Rejects as Tcp.listen does, and with BAD_OPTION for a family that may not leave.
+   */
+  listen(options: ListenOptions, onConnection: (stream: TcpStream, from: Endpoint) => void): Promise<TcpListener>
 }
 
 const LEDGER_CHANNEL: Record<Purpose, LedgerChannel> = {
@@ -70,6 +81,19 @@ export function createGate(
   const families = wanted.filter((family) => bind === undefined || family === familyOf(bind))
   const ledger = new Ledger()
   const sourcePorts = new Set<number>()
+  const mustLeave = (family: Family) => {
+    if (families.includes(family)) return
+    throw new SwarmatlasError(
+      'BAD_OPTION',
+      `no IPv${family} socket: traffic is limited to ${bind ?? 'the other family'}`,
+    )
+  }
+  const account = (stream: TcpStream, channel: LedgerChannel, family: Family) => {
+    const { closed } = ledger.opened(channel, family, stream)
+    // A broken stream shows as 'close'; an 'error' that nobody listens to would end the process.
+    stream.on('error', () => {})
+    stream.once('close', closed)
+  }
   const admit = (purpose: Purpose, transport: Transport, to: Endpoint, claim?: Claim) => {
     const refusal = families.includes(familyOf(to.address))
       ? policy.admit(purpose, transport, to, claim)
@@ -86,12 +110,7 @@ export function createGate(
     sourcePorts,
 
     async udp({ channel, onMessage, ...options }) {
-      if (!families.includes(options.family)) {
-        throw new SwarmatlasError(
-          'BAD_OPTION',
-          `no IPv${options.family} socket: traffic is limited to ${bind ?? 'the other family'}`,
-        )
-      }
+      mustLeave(options.family)
       const socket = await host.udp.open({
         ...options,
         address: bind,
@@ -128,11 +147,8 @@ export function createGate(
       using limit = deadline(host.clock, timeoutMs, signal)
       try {
         const stream = await host.tcp.connect(to, { localAddress: bind, signal: limit.signal })
-        const account = ledger.opened(channel, family, stream)
+        account(stream, channel, family)
         if (stream.localPort !== undefined) sourcePorts.add(stream.localPort)
-        // A broken stream shows as 'close'; an 'error' that nobody listens to would end the process.
-        stream.on('error', () => {})
-        stream.once('close', account.closed)
         return { ok: true, stream }
       } catch (error) {
         const outcome = outcomeOf(error)
@@ -144,6 +160,21 @@ export function createGate(
         const detail = outcome === 'timeout' ? 'no answer to the connection attempt' : messageOf(error)
         return { ok: false, outcome, detail }
       }
+    },
+
+    async listen({ family, port }, onConnection) {
+      mustLeave(family)
+      return host.tcp.listen({
+        address: bind ?? (family === 4 ? '0.0.0.0' : '::'),
+        port,
+        onConnection(stream, from) {
+          account(stream, LEDGER_CHANNEL.peer, family)
+          const refusal = policy.judgeCaller(from)
+          if (refusal === undefined) return onConnection(stream, from)
+          meter.count(`gate.refused-caller.${refusal.reason}`)
+          stream.destroy()
+        },
+      })
     },
   }
 }

@@ -1,6 +1,7 @@
 export * from './address-policy.ts'
 export { isUnicast, parseOptOut } from './address-ranges.ts'
 export * from './bencode.ts'
+export { type Blocklist, parseBlocklist } from './blocklist.ts'
 export * from './endpoint.ts'
 export * from './errors.ts'
 export * from './events.ts'

@@ -17,6 +17,7 @@ import {
 } from '../src/index.ts'
 import { FakeClock } from './fake-clock.ts'
 
+type Listening = Parameters<Host['tcp']['listen']>[0]
 type Connect = (options: { localAddress?: string | undefined; signal: AbortSignal }) => Promise<TcpStream>
 
 /** A machine that records what reaches it; `connect` says what comes of a dial. */
@@ -29,6 +30,7 @@ function setUp(
   const sent: { bytes: Uint8Array; to: Endpoint }[] = []
   const dialled: { to: Endpoint; localAddress: string | undefined }[] = []
   const opened: UdpOptions[] = []
+  const listening: Listening[] = []
   const host: Host = {
     clock,
     random: { bytes: (length) => new Uint8Array(length), float: () => 0 },
@@ -50,12 +52,15 @@ function setUp(
         dialled.push({ to, localAddress: tcp.localAddress })
         return connect(tcp)
       },
-      listen: () => Promise.reject(new Error('not here')),
+      async listen(wanted) {
+        listening.push(wanted)
+        return { local: { address: wanted.address, port: wanted.port }, close: async () => {} }
+      },
     },
   }
   const meter = countingMeter()
   const gate = createGate({ host, policy: createAddressPolicy({ clock }, { profile }), meter }, options)
-  return { clock, gate, sent, dialled, opened, counts: meter.counts }
+  return { clock, gate, sent, dialled, opened, listening, counts: meter.counts }
 }
 
 function fakeStream(): TcpStream {
@@ -133,6 +138,36 @@ describe('the binding', () => {
     await gate.udp(udp4)
     expect(gate.families).toEqual([4, 6])
     expect(opened[0]?.address).toBeUndefined()
+  })
+})
+
+describe('listening', () => {
+  it('takes connections at the bound address, else at the wildcard of the family', async () => {
+    const bound = setUp({ bind: '1.2.3.4' })
+    await bound.gate.listen({ family: 4, port: 6881 }, () => {})
+    await expect(bound.gate.listen({ family: 6, port: 6881 }, () => {})).rejects.toThrow('limited to 1.2.3.4')
+    const free = setUp()
+    for (const family of [4, 6] as const) await free.gate.listen({ family, port: 6881 }, () => {})
+    expect([bound, free].map(({ listening }) => listening.map(({ address }) => address))).toEqual([
+      ['1.2.3.4'],
+      ['0.0.0.0', '::'],
+    ])
+  })
+
+  it('a caller is handed on with its bytes booked to peers; one whom the policy refuses is cut off, and counted', async () => {
+    const { gate, listening, counts } = setUp()
+    const callers: [TcpStream, Endpoint][] = []
+    await gate.listen({ family: 4, port: 6881 }, (stream, from) => callers.push([stream, from]))
+    const [wanted, unwanted] = [fakeStream(), fakeStream()]
+    // From a port that nobody may dial.
+    listening[0]?.onConnection(wanted, { ...friend, port: 53 })
+    listening[0]?.onConnection(unwanted, victim)
+    expect(callers).toEqual([[wanted, { ...friend, port: 53 }]])
+    expect([wanted.destroyed, unwanted.destroyed]).toEqual([false, true])
+    expect(counts.get('gate.refused-caller.address')).toBe(1)
+    expect(gate.ledger.totals().pex.bytesIn).toBeGreaterThan(2_000)
+    expect(gate.sourcePorts.size).toBe(0)
+    wanted.destroy(new Error('harms nobody'))
   })
 })
 

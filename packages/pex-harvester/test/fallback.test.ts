@@ -76,6 +76,7 @@ async function visitPeer(
     families: [4, 6],
     sourcePorts: new Set(),
     udp: () => Promise.reject(new Error('no UDP here')),
+    listen: () => Promise.reject(new Error('nobody listens here')),
     dial: () => dial('tcp', peer.tcp),
   }
   const { utp } = peer

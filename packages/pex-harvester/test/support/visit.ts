@@ -58,6 +58,7 @@ export async function startVisit(
     families: [4, 6],
     sourcePorts: new Set(),
     udp: () => Promise.reject(new Error('no UDP here')),
+    listen: () => Promise.reject(new Error('nobody listens here')),
     dial: () => Promise.resolve({ ok: true, stream }),
   }
   const harvester = createHarvester(
