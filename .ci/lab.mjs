@@ -52,11 +52,13 @@ function lookup(truth, target, ...more) {
     truth.routers.map((router) => router.join(':')).join(','),
     ...more,
   ]
-  const { stdout, stderr, status } = spawnSync(join(lab, 'probe'), args, {
+  const { stdout, stderr } = spawnSync(join(lab, 'probe'), args, {
     encoding: 'utf8',
     maxBuffer: 1e8,
     env: { ...process.env, XDG_STATE_HOME: state, XDG_DATA_HOME: state },
   })
+  // The probe prints the exit code of what it ran, with its costs, as its last line.
+  const status = Number(/"rc": (\d+)/.exec(stderr + stdout)?.[1])
   if (status === 2) return { report: undefined, status }
   const end = stdout.lastIndexOf('\n}')
   try {
@@ -83,6 +85,11 @@ function check(name, torrent, { report }) {
   console.log(
     `${name.padEnd(8)} live ${live.length - missed.length}/${live.length}, plain TCP handshaken ${plain.length - notShaken.length}/${plain.length}, all handshaken ${live.filter(shaken).length}, first peer ${firstMs} ms, in all ${report.elapsedMs} ms, ${report.traffic.bytesIn} B in, ${report.traffic.bytesOut} B out`,
   )
+  const silent = live.filter((peer) => !shaken(peer))
+  if (silent.length > 0)
+    console.log(
+      `         not handshaken: ${silent.map((peer) => `${peer.name} (${peer.encryption}, uTP ${peer.utp}: ${seen.get(keyOf(peer))?.evidence} ${seen.get(keyOf(peer))?.lastOutcome})`).join(', ')}`,
+    )
   if (missed.length > 0) problems.push(`${name}: not seen: ${missed.map((peer) => peer.name).join(', ')}`)
   if (notShaken.length > 0)
     problems.push(`${name}: on plain TCP but not handshaken: ${notShaken.map((peer) => peer.name).join(', ')}`)
