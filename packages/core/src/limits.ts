@@ -65,8 +65,8 @@ export const limits = {
   dhtStrikes: 3,
   /** Endpoints in each of the two generations of the book of nodes asked (about 200 B each). */
   dhtNodeBook: 100_000,
-  /** Nodes that answered, kept to start lookups from: 4,096 sorts of id, so many of each (about 250 B each). */
-  dhtKnownNodesPerSlot: 4,
+  /** Nodes that answered, kept to start lookups from: 1,024 sorts of id, so many of each (about 250 B each). */
+  dhtKnownNodesPerSlot: 16,
   /** Claims of what our address is that are counted at one time (BEP 42), and the networks that must agree. */
   dhtAddressClaims: 16,
   dhtAddressVotes: 3,
@@ -91,9 +91,11 @@ export const limits = {
   dhtFullReplyValues: 20,
   /** The nodes of an earlier session get this long before bootstrap nodes are asked, too. */
   dhtSavedNodesMs: 1_500,
-  /** Nodes known to answer after which joining is done, and queries that it may take. */
-  dhtEntryPool: 64,
-  dhtEntryQueries: 300,
+  /** Nodes known to answer after which joining is done at the latest, and queries that it may take. */
+  dhtEntryPool: 256,
+  dhtEntryQueries: 600,
+  /** Contacts named while joining that lookups start from, too. */
+  dhtRumours: 1_000,
   /** Queries in one pass of a lookup (usual: 15-60); a chain of ever nearer nodes ends here. */
   dhtQueriesPerPass: 1_000,
   /** Nodes in one bucket of the IPv6 table, as in k-rpc's; queries of the tables' upkeep at one time. */
@@ -215,6 +217,9 @@ export const limits = {
   /** Nesting and values of an extension message (BEP 9, 10, 11); honest ones nest 2 deep and hold a few dozen. */
   extensionDepth: 6,
   extensionItems: 1_000,
+  /** Extensions kept of one peer's `m`, and characters of a name; µTorrent names about 10. */
+  extensionNames: 32,
+  extensionNameChars: 32,
   /** Highest piece index that a HAVE may name: what a bitfield of `messageBytesBeforeExtension` holds. */
   pieceIndex: 524_287,
   /** Characters kept of a client's name (`v` of BEP 10). */

@@ -13,7 +13,7 @@ export interface Profile {
   readonly portsPerAddress: number
   /** First contacts in one /24 (/48) per hour and purpose: above it a hoster sees a port scan. */
   readonly firstContactsPerPrefix: number
-  /** DHT queries in flight. */
+  /** DHT queries in flight; half of them wait for the dead. What the receive buffer cannot take the replies of is left out. */
   readonly dhtConcurrency: number
 }
 
@@ -24,7 +24,7 @@ export const profiles: Readonly<Record<ProfileName, Profile>> = {
     sessions: 200,
     portsPerAddress: 8,
     firstContactsPerPrefix: 64,
-    dhtConcurrency: 64,
+    dhtConcurrency: 256,
   },
   server: {
     name: 'server',
@@ -32,7 +32,7 @@ export const profiles: Readonly<Record<ProfileName, Profile>> = {
     sessions: 200,
     portsPerAddress: 8,
     firstContactsPerPrefix: 64,
-    dhtConcurrency: 64,
+    dhtConcurrency: 256,
   },
   home: {
     name: 'home',
@@ -49,7 +49,7 @@ export const profiles: Readonly<Record<ProfileName, Profile>> = {
     sessions: 200,
     portsPerAddress: Number.POSITIVE_INFINITY,
     firstContactsPerPrefix: Number.POSITIVE_INFINITY,
-    dhtConcurrency: 64,
+    dhtConcurrency: 1_024,
   },
 }
 

@@ -40,6 +40,8 @@ export interface BootstrapComponents {
 export interface BootstrapOptions {
   bootstrap: readonly HostPort[]
   savedNodes: readonly Endpoint[]
+  /** Nodes known to answer after which joining is done. */
+  pool: number
   /** Queries in flight. */
   concurrency: number
   signal: AbortSignal
@@ -56,7 +58,7 @@ interface Errand {
 /** Resolves when some nodes have answered, or when all have failed; the rest goes on. Rejects on abort only. */
 export async function bootstrap(
   { clock, random, resolver, sides }: BootstrapComponents,
-  { bootstrap: routers, savedNodes, concurrency, signal, closing }: BootstrapOptions,
+  { bootstrap: routers, savedNodes, pool, concurrency, signal, closing }: BootstrapOptions,
 ): Promise<BootstrapReport> {
   signal.throwIfAborted()
   const startedMs = clock.monotonic()
@@ -86,7 +88,7 @@ export async function bootstrap(
       ask(errand).then(() => {
         running--
         if (known() >= limits.dhtEntryNodes) report?.()
-        if (known() >= limits.dhtEntryPool || closing.aborted) asking = false
+        if (known() >= pool || closing.aborted) asking = false
         run()
       })
     }
@@ -105,8 +107,10 @@ export async function bootstrap(
     if (!isSound(outcome)) return
     for (const { family } of sides) {
       const packed = family === 4 ? outcome.response.nodes : outcome.response.nodes6
-      for (const { id, endpoint } of unpackContacts(packed, family)) {
-        add({ to: endpoint, expectedId: id, purpose: 'dht' })
+      const named = sides.find((other) => other.family === family) as DhtSide
+      for (const contact of unpackContacts(packed, family)) {
+        named.known.heardOf(contact)
+        add({ to: contact.endpoint, expectedId: contact.id, purpose: 'dht' })
       }
     }
   }

@@ -186,6 +186,8 @@ export async function createDhtCrawler(
         {
           bootstrap: routers,
           savedNodes: [...saved.nodes, ...savedNodes],
+          // A home router must not see a minute's worth of new endpoints at once.
+          pool: Math.min(limits.dhtEntryPool, gate.policy.profile.newEndpointsPerMinute / 8),
           concurrency: size,
           signal: AbortSignal.any([signal, closing.signal]),
           closing: closing.signal,
@@ -202,8 +204,17 @@ export async function createDhtCrawler(
       active.search.deepen(wanted)
       active.consumers++
       try {
-        yield* active.log.follow(signal)
-        return active.search.summary
+        // Not by a generator of the log's: each layer costs a microtask or two an observation.
+        const { log, search } = active
+        for (let next = 0; !signal.aborted; ) {
+          const observation = log.at(next)
+          if (observation !== undefined) {
+            next++
+            yield observation
+          } else if (log.ended) break
+          else await log.change(signal)
+        }
+        return search.summary
       } finally {
         if (--active.consumers === 0) active.search.stop()
       }

@@ -2,7 +2,7 @@
  * Nodes that answered lately, sorted by the first bits of their ids: a lookup that starts from the nearest of them skips
  * most of the way. The routing table knows few nodes far from our own id, where most lookups lead.
  */
-import { type Endpoint, limits } from '@swarmatlas/core'
+import { type Endpoint, endpointKey, limits } from '@swarmatlas/core'
 import type { Contact } from './contact.ts'
 import { distance } from './lookup/distance.ts'
 
@@ -10,16 +10,20 @@ export interface KnownNodes {
   readonly count: number
   answered(id: Buffer, endpoint: Endpoint): void
   lost(endpoint: Endpoint, id: Buffer | undefined): void
-  /** At most `max`, nearest first. */
+  /** A node that another named while we joined, and that nobody has asked yet. */
+  heardOf(contact: Contact): void
+  /** At most `max` that answered, nearest first, and as many that were only heard of. */
   nearest(target: Uint8Array, max: number): Contact[]
 }
 
-const SLOT_BITS = 12
+const SLOT_BITS = 10
 const SLOTS = 2 ** SLOT_BITS
 
 export function createKnownNodes(): KnownNodes {
   /** The one heard last stands last. */
   const slots: Contact[][] = Array.from({ length: SLOTS }, () => [])
+  /** Those that answered lately may not be asked again at once: the first lookups need others. The oldest go first. */
+  const rumours = new Map<string, Contact>()
   let count = 0
 
   function find(slot: Contact[], { address, port }: Endpoint): number {
@@ -30,7 +34,12 @@ export function createKnownNodes(): KnownNodes {
     get count() {
       return count
     },
+    heardOf({ id, endpoint }) {
+      rumours.set(endpointKey(endpoint), { id: Buffer.from(id), endpoint })
+      if (rumours.size > limits.dhtRumours) rumours.delete(rumours.keys().next().value as string)
+    },
     answered(id, endpoint) {
+      rumours.delete(endpointKey(endpoint))
       const slot = slots[slotOf(id)] as Contact[]
       const at = find(slot, endpoint)
       if (at >= 0) {
@@ -43,6 +52,7 @@ export function createKnownNodes(): KnownNodes {
       else count++
     },
     lost(endpoint, id) {
+      rumours.delete(endpointKey(endpoint))
       if (id === undefined) return
       const slot = slots[slotOf(id)] as Contact[]
       const at = find(slot, endpoint)
@@ -55,15 +65,19 @@ export function createKnownNodes(): KnownNodes {
       const found: Contact[] = []
       // In the XOR metric the slots come in this order.
       for (let step = 0; step < SLOTS && found.length < max; step++) found.push(...(slots[own ^ step] as Contact[]))
-      return found
-        .map((contact) => ({ contact, away: distance(contact.id, target) }))
-        .sort((a, b) => a.away - b.away)
-        .slice(0, max)
-        .map(({ contact }) => contact)
+      return [...nearestOf(found, target, max), ...nearestOf([...rumours.values()], target, max)]
     },
   }
 }
 
+function nearestOf(contacts: readonly Contact[], target: Uint8Array, max: number): Contact[] {
+  return contacts
+    .map((contact) => ({ contact, away: distance(contact.id, target) }))
+    .sort((a, b) => a.away - b.away)
+    .slice(0, max)
+    .map(({ contact }) => contact)
+}
+
 function slotOf(id: Uint8Array): number {
-  return ((id[0] as number) << 4) | ((id[1] as number) >> 4)
+  return ((id[0] as number) << 2) | ((id[1] as number) >> 6)
 }

@@ -140,6 +140,8 @@ interface Transaction {
 }
 
 const SILENT: QueryOutcome = { kind: 'silent' }
+/** Random bytes drawn at a time; a multiple of 4. */
+const TID_POOL_BYTES = 1_024
 const LOST: QueryOutcome = { kind: 'lost' }
 
 class GuardedSocket implements QuerySocket {
@@ -156,6 +158,8 @@ class GuardedSocket implements QuerySocket {
   readonly #times: ReplyTimes = createReplyTimes()
   readonly #ownId: OwnId
   readonly #nodeIntervalMs: number
+  #tids: Buffer = Buffer.alloc(0)
+  #tidsUsed = 0
   readonly #components: QuerySocketComponents
 
   constructor(components: QuerySocketComponents, { family, lab, id, unanswered }: QuerySocketOptions) {
@@ -267,7 +271,13 @@ class GuardedSocket implements QuerySocket {
 
   #freshTid(): number {
     for (;;) {
-      const tid = Buffer.from(this.#components.random.bytes(4)).readUInt32BE()
+      // Drawn by the kilobyte: a draw of four bytes costs as much.
+      if (this.#tidsUsed >= this.#tids.length) {
+        this.#tids = Buffer.from(this.#components.random.bytes(TID_POOL_BYTES))
+        this.#tidsUsed = 0
+      }
+      const tid = this.#tids.readUInt32BE(this.#tidsUsed)
+      this.#tidsUsed += 4
       if (!this.#transactions.has(tid)) return tid
     }
   }

@@ -31,19 +31,27 @@ export interface ObservationLog {
   replied(answer: Answer): Yield
   /** Ends the generators of all consumers once they have given out what is known. Idempotent. */
   end(): void
-  /** Everything observed, from the first on, until the log ends; what is left of it is skipped when `signal` aborts. */
-  follow(signal: AbortSignal): AsyncGenerator<Observation, void>
+  readonly ended: boolean
+  at(index: number): Observation | undefined
+  /** Resolves when the log has grown or ended, or when `signal` aborts. */
+  change(signal: AbortSignal): Promise<void>
 }
 
 interface NamedPeer {
   readonly endpoint: Endpoint
   readonly isForeign: boolean
+  /** A bit for each of the first 30 tellers: sets of their own would be most of a lookup's memory. */
+  toldBy: number
 }
 
 interface KnownTeller {
   readonly teller: Teller
-  readonly told: Set<EndpointMark>
+  /** 0 for those beyond the first 30. */
+  readonly bit: number
+  readonly told: Set<NamedPeer>
 }
+
+const TELLER_BITS = 30
 
 export function createObservationLog(
   { clock, gate, meter }: { clock: Clock; gate: Gate; meter: Meter },
@@ -66,20 +74,29 @@ export function createObservationLog(
     const known = tellers.get(key)
     if (known !== undefined) return known
     const teller: Teller = { kind: 'dht-node', id: response.id.toString('hex'), endpoint: from }
-    const made = { teller, told: new Set<EndpointMark>() }
+    const made = { teller, bit: tellers.size < TELLER_BITS ? 1 << tellers.size : 0, told: new Set<NamedPeer>() }
     tellers.set(key, made)
     return made
   }
 
   /** The peer at `at`, judged once in a lookup. */
-  function peerAt(values: Buffer, at: number, family: 4 | 6): { mark: EndpointMark; peer: NamedPeer; isNew: boolean } {
+  function peerAt(values: Buffer, at: number, family: 4 | 6): NamedPeer {
     const mark = markAt(values, at, family)
     const known = named.get(mark)
-    if (known !== undefined) return { mark, peer: known, isNew: false }
+    if (known !== undefined) return known
     const endpoint = endpointAt(values, at, family)
-    const peer = { endpoint, isForeign: gate.policy.judge('peer', 'tcp', endpoint)?.reason === 'address' }
+    const isForeign = gate.policy.judge('peer', 'tcp', endpoint)?.reason === 'address'
+    const peer = { endpoint, isForeign, toldBy: 0 }
     named.set(mark, peer)
-    return { mark, peer, isNew: true }
+    return peer
+  }
+
+  /** False when this teller has named the peer before. */
+  function tells({ bit, told }: KnownTeller, peer: NamedPeer): boolean {
+    if (bit === 0 ? told.has(peer) : (peer.toldBy & bit) !== 0) return false
+    if (bit === 0) told.add(peer)
+    else peer.toldBy |= bit
+    return true
   }
 
   return {
@@ -94,7 +111,7 @@ export function createObservationLog(
       const { response, otherPort, otherId } = answer
       const tally = { named: 0, fresh: 0 }
       if (response.values.length + response.values6.length === 0) return tally
-      const { teller, told } = tellerOf(answer)
+      const by = tellerOf(answer)
       const swapped = response.version?.subarray(0, SWAPS_PORTS.length).equals(SWAPS_PORTS) === true
       const always: ObservationFlag[] = []
       if (swapped) always.push('swapped-port')
@@ -105,20 +122,20 @@ export function createObservationLog(
         const values = swapped ? withSwappedPorts(sent, family) : sent
         const size = family === 4 ? 6 : 18
         for (let at = 0; at < values.length; at += size) {
-          const { mark, peer, isNew } = peerAt(values, at, family)
+          const known = named.size
+          const peer = peerAt(values, at, family)
           tally.named++
-          if (told.has(mark)) continue
-          told.add(mark)
+          if (!tells(by, peer)) continue
           if (peer.isForeign || log.length >= limits.dhtObservationsPerLookup) {
             meter.count(peer.isForeign ? 'dht.value.address' : 'dht.capped.observations')
             continue
           }
-          if (isNew) {
+          if (named.size > known) {
             peers++
             tally.fresh++
           }
           const flags = peer.endpoint.port <= 1 ? ['suspect-port' as const, ...always] : always
-          log.push({ atMs, swarm, channel: 'dht', teller, peer: peer.endpoint, flags })
+          log.push({ atMs, swarm, channel: 'dht', teller: by.teller, peer: peer.endpoint, flags })
         }
       }
       wakeAll()
@@ -130,23 +147,14 @@ export function createObservationLog(
       wakeAll()
     },
 
-    async *follow(signal) {
+    get ended() {
+      return ended
+    },
+    at: (index) => log[index],
+    async change(signal) {
       signal.addEventListener('abort', wakeAll, { once: true })
-      try {
-        for (let next = 0; !signal.aborted; ) {
-          const observation = log[next]
-          if (observation !== undefined) {
-            next++
-            yield observation
-          } else if (ended) {
-            break
-          } else {
-            await new Promise<void>((wake) => waiting.add(wake))
-          }
-        }
-      } finally {
-        signal.removeEventListener('abort', wakeAll)
-      }
+      await new Promise<void>((wake) => waiting.add(wake))
+      signal.removeEventListener('abort', wakeAll)
     },
   }
 }
