@@ -1,6 +1,6 @@
 /** The contest that all DHT contenders enter: look up the swarms of a simulated DHT, so many at a time. */
 import { createSocket } from 'node:dgram'
-import { once } from 'node:events'
+import { once, setMaxListeners } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { type Endpoint, type Family, familyOf, parseEndpoint } from '@swarmatlas/core'
 import type { Cost } from '../cost.ts'
@@ -100,6 +100,8 @@ export async function inTurns(
   signal: AbortSignal,
   lookup: (hash: string) => Promise<void>,
 ): Promise<number> {
+  // Each lookup listens to it.
+  setMaxListeners(0, signal)
   const rest = hashes.values()
   let completed = 0
   async function work(): Promise<void> {
