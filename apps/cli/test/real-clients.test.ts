@@ -1,6 +1,7 @@
 /** The command against clients that other people wrote: Transmission and aria2, each in a network namespace of its own. */
 import { endpointKey } from '@swarmatlas/core'
 import { nodeHost } from '@swarmatlas/core/node'
+import { startSimSwarm } from '@swarmatlas/sim-swarm'
 import {
   getPeers,
   type RealClient,
@@ -25,6 +26,7 @@ describe.skipIf(!available.ok)(
     let lab: RealClients
     beforeAll(async () => {
       lab = await startRealClients({
+        openDht: (address) => startSimSwarm({ host: nodeHost() }, { address, dhtNodes: 12, torrents: [], seed: 1 }),
         torrents: [
           {
             name: '東京の夜景 写真集',

@@ -131,6 +131,7 @@ test('no stream makes a session throw', () => {
           uploadOnly: false,
           infoBytes: Buffer.from('de'),
           private: false,
+          withholdsMetadata: false,
         }
         runSession({ clock: host.clock, counters }, { stream, from: stranger, persona, connected: [] })
         for (let at = 0; at < bytes.length; at += step) stream.emit('data', bytes.subarray(at, at + step))

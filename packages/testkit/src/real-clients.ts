@@ -8,7 +8,6 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Endpoint, encodeBencode, encodeCompact, endpointKey, type HostPort } from '@swarmatlas/core'
 import { nodeHost } from '@swarmatlas/core/node'
-import { startSimSwarm } from '@swarmatlas/sim-swarm'
 import { type ContentSpec, type ContentTorrent, makeContentTorrent } from './content-torrent.ts'
 import { getPeers } from './dht-question.ts'
 import { type Availability, createNamespaces, namespacesAvailable } from './namespaces.ts'
@@ -42,6 +41,8 @@ export interface RealClients extends AsyncDisposable {
 }
 
 export interface RealClientsOptions {
+  /** Starts DHT nodes on the address that this process has in the clients' network, sim-swarm's for example. */
+  openDht(address: string): Promise<{ readonly bootstrap: readonly HostPort[] } & AsyncDisposable>
   torrents: readonly ContentSpec[]
   /** One of each when undefined. */
   clients?: readonly RealClientKind[]
@@ -51,7 +52,6 @@ export interface RealClientsOptions {
 
 const PROGRAMS: Readonly<Record<RealClientKind, string>> = { transmission: 'transmission-daemon', aria2: 'aria2c' }
 const PEER_PORT = 51_413
-const DHT_NODES = 12
 const READY_MS = 15_000
 const DHT_READY_MS = 60_000
 const POLL_MS = 50
@@ -67,6 +67,7 @@ export function realClientsAvailable(): Availability {
 
 /** Resolves when the tracker lists each client as a seed of each torrent. */
 export async function startRealClients({
+  openDht,
   torrents: specs,
   clients: kinds = ['transmission', 'aria2'],
   readyMs = READY_MS,
@@ -86,7 +87,7 @@ export async function startRealClients({
     const namespaces = closing(await createNamespaces())
     const { address, prefix } = namespaces
     const tracker = closing(await startOpenTracker({ address }))
-    const dht = closing(await startSimSwarm({ host }, { address, dhtNodes: DHT_NODES, torrents: [], seed: 1 }))
+    const dht = closing(await openDht(address))
     const content = join(folder, 'content')
     const made = await Promise.all(specs.map((spec) => makeContentTorrent(content, spec, tracker.url)))
 

@@ -310,6 +310,7 @@ describe('where requests may go', () => {
     await using us = harness({
       host,
       addressPolicy: {
+        ...strict,
         judge: (purpose, transport, to, claim) => policyFor(to.address).judge(purpose, transport, to, claim),
         admit: (purpose, transport, to, claim) => policyFor(to.address).admit(purpose, transport, to, claim),
         vouch() {},

@@ -4,8 +4,8 @@
  */
 import { createSocket } from 'node:dgram'
 import { getEventListeners } from 'node:events'
-import { deadline } from '../src/index.ts'
-import { nodeClock, nodeResolver } from '../src/seams-node.ts'
+import { deadline } from '@swarmatlas/core'
+import { nodeClock, nodeResolver } from '@swarmatlas/core/node'
 
 const [localAddress = ''] = process.argv.slice(2)
 const askedFrom = new Set<string>()

@@ -4,15 +4,21 @@ import { networkInterfaces, tmpdir } from 'node:os'
 import { text } from 'node:stream/consumers'
 import { type Endpoint, parseEndpoint, parseTorrentFile } from '@swarmatlas/core'
 import { nodeHost } from '@swarmatlas/core/node'
+import {
+  createNamespaces,
+  getPeers,
+  leakCheck,
+  realClientsAvailable,
+  startRealClients,
+  takeEgressRefusals,
+} from '@swarmatlas/testkit'
 import { expect, test } from 'vitest'
-import { getPeers } from '../src/dht-question.ts'
-import { takeEgressRefusals } from '../src/egress-guard.ts'
-import { leakCheck } from '../src/leak-check.ts'
-import { createNamespaces } from '../src/namespaces.ts'
-import { realClientsAvailable, startRealClients } from '../src/real-clients.ts'
+import { startSimSwarm } from '../src/index.ts'
 import { handshake } from './handshake.ts'
 
 const available = realClientsAvailable()
+const openDht = (address: string) =>
+  startSimSwarm({ host: nodeHost() }, { address, dhtNodes: 12, torrents: [], seed: 1 })
 const title = (text: string) => (available.ok ? text : `${text} (left out: ${available.why})`)
 const torrents = [
   {
@@ -38,7 +44,7 @@ test.runIf(available.ok)(title('real clients seed what the truth says, and nothi
   await using _ = leakCheck()
   const before = standing()
   const host = nodeHost()
-  const lab = await startRealClients({ torrents })
+  const lab = await startRealClients({ openDht, torrents })
   try {
     expect(lab.clients.map(({ kind }) => kind)).toEqual(['transmission', 'aria2'])
     expect(standing().length).toBeGreaterThan(before.length)
@@ -64,7 +70,7 @@ test.runIf(available.ok)(title('real clients seed what the truth says, and nothi
 
 test.runIf(available.ok)(title('the DHT knows the clients once it is ready'), async () => {
   // Transmission would take half a minute.
-  await using lab = await startRealClients({ torrents, clients: ['aria2'] })
+  await using lab = await startRealClients({ openDht, torrents, clients: ['aria2'] })
   await lab.dhtReady()
   for (const { infoHash, truth } of lab.torrents) {
     expect(await getPeers(nodeHost(), lab.bootstrap, infoHash)).toEqual(new Set(truth))
@@ -74,7 +80,7 @@ test.runIf(available.ok)(title('the DHT knows the clients once it is ready'), as
 test.runIf(available.ok)(title('real clients that are not ready in time leave nothing either'), async () => {
   await using _ = leakCheck()
   const before = standing()
-  await expect(startRealClients({ torrents, readyMs: 0 })).rejects.toThrow(/should seed all torrents/)
+  await expect(startRealClients({ openDht, torrents, readyMs: 0 })).rejects.toThrow(/should seed all torrents/)
   expect(standing()).toEqual(before)
 })
 

@@ -3,10 +3,10 @@ import { getEventListeners, once } from 'node:events'
 import { createServer, connect as netConnect } from 'node:net'
 import { networkInterfaces } from 'node:os'
 import { fileURLToPath } from 'node:url'
-import { leakCheck } from '@swarmatlas/testkit'
+import type { Endpoint, TcpStream } from '@swarmatlas/core'
+import { nodeClock, nodeHost, nodeRandom, nodeResolver, nodeTcp, nodeUdp } from '@swarmatlas/core/node'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import type { Endpoint, TcpStream } from '../src/index.ts'
-import { nodeClock, nodeHost, nodeRandom, nodeResolver, nodeTcp, nodeUdp } from '../src/seams-node.ts'
+import { leakCheck } from '../src/leak-check.ts'
 
 const hasV6 = Object.values(networkInterfaces())
   .flat()

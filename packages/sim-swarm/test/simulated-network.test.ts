@@ -1,10 +1,7 @@
 import { type Endpoint, parseEndpoint } from '@swarmatlas/core'
-import { startSimSwarm } from '@swarmatlas/sim-swarm'
+import { createSimNetwork, getPeers, leakCheck, withVirtualTime } from '@swarmatlas/testkit'
 import { expect, test } from 'vitest'
-import { getPeers } from '../src/dht-question.ts'
-import { leakCheck } from '../src/leak-check.ts'
-import { createSimNetwork } from '../src/sim-network.ts'
-import { withVirtualTime } from '../src/virtual-time.ts'
+import { startSimSwarm } from '../src/index.ts'
 import { handshake } from './handshake.ts'
 
 test('a simulated swarm on the simulated network answers a DHT lookup and a handshake', async () => {

@@ -1,5 +1,3 @@
-import { createSimNetwork, type SimNetwork, withVirtualTime } from '@swarmatlas/testkit'
-import { expect, test } from 'vitest'
 import {
   countingMeter,
   createAddressPolicy,
@@ -9,7 +7,9 @@ import {
   profiles,
   type SharedUdpGate,
   shareUdp,
-} from '../src/index.ts'
+} from '@swarmatlas/core'
+import { expect, test } from 'vitest'
+import { createSimNetwork, type SimNetwork, withVirtualTime } from '../src/index.ts'
 
 const A = '203.0.113.1'
 const B = '198.51.100.2'
