@@ -275,8 +275,9 @@ export const limits = {
   /** Ctrl-C or deadline: sessions and lookups get this long to end. */
   drainMs: 3_000,
 
-  /** One lookup; k-rpc waits 2 s for each dead contact, so that a lookup among the dead takes long. */
+  /** One lookup; a thorough one asks its holders up to `dhtThoroughRounds` times, 2 s apart. */
   lookupMs: 20_000,
+  lookupThoroughMs: 60_000,
   /** `left` of an announce while the size is not known: anything above 0 says that we are no seed. */
   unknownLeftBytes: 16_384,
   /** How long a quick lookup waits for one tracker: two retransmits over UDP. */
@@ -290,7 +291,7 @@ export const limits = {
   quickPassesUnanswered: 5,
   quickPauseMs: 3_000,
   /** `--depth thorough`: a holder names a random 100 of its peers at a time, so that one pass sees a part (see docs). */
-  thoroughPassesMin: 3,
+  thoroughPassesMin: 1,
   thoroughPassesMax: 8,
   thoroughPauseMs: 2_000,
   /** A thorough lookup ends when a pass adds less than this share of what is known. */

@@ -47,14 +47,14 @@ export async function feedFromDht(
 }
 
 async function onePass(
-  { dht, clock }: RoundContext,
+  { dht, clock, settings: { depth } }: RoundContext,
   target: FeedTarget,
   hash: InfoHash,
   signal: AbortSignal,
 ): Promise<LookupSummary> {
   target.lookups++
-  using limit = deadline(clock, limits.lookupMs, signal)
-  const lookup = (dht as NonNullable<typeof dht>).crawler.getPeers(hash, { signal: limit.signal })
+  using limit = deadline(clock, depth === 'thorough' ? limits.lookupThoroughMs : limits.lookupMs, signal)
+  const lookup = (dht as NonNullable<typeof dht>).crawler.getPeers(hash, { signal: limit.signal, depth })
   return await readAll(lookup, (observation) => target.observe(observation))
 }
 
