@@ -7,7 +7,6 @@ import {
   type InfoHash,
   infoHashBytes,
   infoHashFromBytes,
-  type LookupSummary,
   limits,
   type Observation,
   wireHashes,
@@ -16,6 +15,7 @@ import { nodeHost } from '@swarmatlas/core/node'
 import { type SimPeerSpec, type SimSwarm, startSimSwarm } from '@swarmatlas/sim-swarm'
 import { createSimNetwork, leakCheck, withVirtualTime } from '@swarmatlas/testkit'
 import { describe, expect, it, vi } from 'vitest'
+import type { DhtLookupSummary } from '../src/index.ts'
 import { bootstrapAt, HASH, LOOPBACK, named, never, observe, openNode, peersOf, startRig } from './rig.ts'
 
 const somePeers = (count: number, address?: (index: number) => string): SimPeerSpec[] =>
@@ -38,7 +38,7 @@ const hashOf = ({ torrents }: SimSwarm) =>
   wireHashes((torrents[0] as SimSwarm['torrents'][number]).hashes)[0] as InfoHash
 const endpointsOf = ({ torrents }: SimSwarm) => new Set(torrents[0]?.peers.map(({ endpoint }) => endpointKey(endpoint)))
 
-async function collect(generator: AsyncGenerator<Observation, LookupSummary>) {
+async function collect(generator: AsyncGenerator<Observation, DhtLookupSummary>) {
   const observations: Observation[] = []
   for (;;) {
     const next = await generator.next()
@@ -229,6 +229,57 @@ describe('getPeers', () => {
       await rig.crawler.bootstrap({ signal: never })
       const { summary } = await collect(rig.crawler.getPeers(HASH, { signal: never }))
       expect(summary.queries).toBe(limits.dhtQueriesPerPass)
+    })
+  })
+
+  it('finds over IPv6 what only IPv6 nodes hold, which an IPv4 node names (BEP 32), and by IPv6 alone', async () => {
+    await withVirtualTime({ seed: 5 }, async () => {
+      const net = createSimNetwork({ seed: 5 })
+      const peer = { address: '2001:db8:9::1', port: 4_001 }
+      const at6 = { address: '2001:db8::1', port: 6_881 }
+      const answer = ({ method }: { method: string }) =>
+        method === 'get_peers' ? { values: [encodeCompact(peer)] } : {}
+      const holder = await openNode(net.host(at6.address), { ...at6, answer })
+      const nodes6 = Buffer.concat([holder.id, encodeCompact(at6)])
+      const at4 = { address: '5.0.0.1', port: 6_881 }
+      const router = await openNode(net.host(at4.address), { ...at4, answer: () => ({ nodes6 }) })
+      for (const [addresses, node] of [
+        [['6.0.0.1', '2001:db8::9'], router],
+        [['2001:db8::a'], holder],
+      ] as const) {
+        await using rig = await startRig(net.host(addresses), { bootstrap: bootstrapAt(node) })
+        expect(await rig.crawler.bootstrap({ signal: never })).toMatchObject({ routersAnswered: 1 })
+        expect(peersOf(await observe(rig.crawler))).toEqual(new Set(['[2001:db8:9::1]:4001']))
+      }
+      const wants = router.queries.map(({ args }) => (args.get('want') as Uint8Array[] | undefined)?.map(String))
+      expect(wants[0]).toEqual(['n4', 'n6'])
+    })
+  })
+
+  it('asks holders again until hardly a peer is new when it is to be thorough', async () => {
+    await withVirtualTime({ seed: 6 }, async () => {
+      const net = createSimNetwork({ seed: 6 })
+      const values = Array.from({ length: 400 }, (_, index) =>
+        encodeCompact({ address: `7.0.${index >> 8}.${index & 255}`, port: 6_881 }),
+      )
+      let turn = 0
+      // A hundred at a time, with a stride that meets each of the 400 in the end.
+      const answer = ({ method }: { method: string }) => {
+        if (method !== 'get_peers') return {}
+        turn++
+        return { values: values.map((_, index) => values[(turn * 37 + index * 3) % 400] as Uint8Array).slice(0, 100) }
+      }
+      const at = { address: '5.0.0.1', port: 6_881 }
+      const node = await openNode(net.host(at.address), { ...at, answer })
+      await using rig = await startRig(net.host('6.0.0.1'), { savedNodes: [node.endpoint] }, { profile: 'aws' })
+      await rig.crawler.bootstrap({ signal: never })
+      const quick = await collect(rig.crawler.getPeers(HASH, { signal: never }))
+      expect(quick.summary).toMatchObject({ peers: 100, rounds: 0, holders: 1, queries: 1 })
+      const thorough = await collect(rig.crawler.getPeers(HASH, { signal: never, depth: 'thorough' }))
+      expect(thorough.summary.peers).toBeGreaterThan(300)
+      expect(thorough.summary.queries).toBe(thorough.summary.rounds + 1)
+      // Two seconds between any two queries to the node.
+      expect(thorough.summary.durationMs).toBeGreaterThan(thorough.summary.rounds * 2_000)
     })
   })
 })

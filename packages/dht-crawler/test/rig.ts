@@ -12,6 +12,7 @@ import {
   encodeCompact,
   endpointKey,
   type Family,
+  familyOf,
   type Gate,
   type Host,
   type InfoHash,
@@ -98,7 +99,7 @@ export async function openNode(
   const queries: ReceivedQuery[] = []
   const replies: BencodedDict[] = []
   const socket = await host.udp.open({
-    family: 4,
+    family: familyOf(address),
     address,
     port,
     onError() {},
