@@ -16,6 +16,22 @@ export type Outcome =
 
 export type Role = 'seed' | 'leech' | 'partial'
 
+/** What a peer says it can do. */
+export interface Census {
+  /** The reserved bytes of its handshake: 16 hex digits. */
+  readonly reserved: string
+  /** What it switches on in `m` (BEP 10), sorted; control characters stripped. ut_holepunch (BEP 55) stands here. */
+  readonly extensions?: readonly string[]
+  /** Requests that it lets wait (`reqq`). */
+  readonly reqq?: number
+  /** `e`. */
+  readonly prefersEncryption?: boolean
+  /** BEP 21. */
+  readonly uploadOnly?: boolean
+  /** Seconds since it had all pieces (`complete_ago` of libtorrent). */
+  readonly completeAgoS?: number
+}
+
 export interface Visit {
   readonly atMs: number
   readonly swarm: InfoHash
@@ -48,6 +64,11 @@ export interface Visit {
   readonly speaksPex?: boolean
   /** The address it sees us at (`yourip`, BEP 10). */
   readonly yourIp?: string
+  /** Its own addresses, as it says (`ipv4`, `ipv6`, BEP 10). */
+  readonly ipv4?: string
+  readonly ipv6?: string
+  /** Set with every handshake. */
+  readonly census?: Census
   /** Peers it named over PEX. */
   readonly pexAdded: number
   readonly durationMs: number

@@ -16,6 +16,17 @@ export interface ExtensionFacts {
   readonly uploadOnly?: boolean | undefined
   /** Our address as the peer sees it. */
   readonly yourIp?: string | undefined
+  /** `ipv4` and `ipv6`: its own addresses, as it says. */
+  readonly ipv4?: string | undefined
+  readonly ipv6?: string | undefined
+  /** What it switches on in `m`, sorted. */
+  readonly extensions?: readonly string[] | undefined
+  /** Requests that it lets wait. */
+  readonly reqq?: number | undefined
+  /** `e`. */
+  readonly prefersEncryption?: boolean | undefined
+  /** libtorrent: it has had all pieces for so long. */
+  readonly completeAgoS?: number | undefined
 }
 
 /** Adds what one extension handshake says to what earlier ones said; undefined when it is no dictionary. */
@@ -34,6 +45,9 @@ export function readExtensionHandshake(payload: Uint8Array, before: ExtensionFac
   const port = read.integer(dict, 'p')
   const uploadOnly = read.integer(dict, 'upload_only')
   const yourIp = read.bytes(dict, 'yourip')
+  const ipv4 = read.bytes(dict, 'ipv4')
+  const ipv6 = read.bytes(dict, 'ipv6')
+  const prefersEncryption = read.integer(dict, 'e')
   return {
     metadataId: messageId('ut_metadata', before.metadataId),
     pexId: messageId('ut_pex', before.pexId),
@@ -42,5 +56,31 @@ export function readExtensionHandshake(payload: Uint8Array, before: ExtensionFac
     listenPort: port !== undefined && port >= 1 && port <= 65_535 ? port : before.listenPort,
     uploadOnly: uploadOnly !== undefined ? uploadOnly !== 0 : before.uploadOnly,
     yourIp: yourIp?.length === 4 || yourIp?.length === 16 ? addressFromBytes(yourIp) : before.yourIp,
+    ipv4: ipv4?.length === 4 ? addressFromBytes(ipv4) : before.ipv4,
+    ipv6: ipv6?.length === 16 ? addressFromBytes(ipv6) : before.ipv6,
+    extensions: extensionNames(m, before.extensions),
+    reqq: count(read.integer(dict, 'reqq')) ?? before.reqq,
+    prefersEncryption: prefersEncryption !== undefined ? prefersEncryption !== 0 : before.prefersEncryption,
+    completeAgoS: count(read.integer(dict, 'complete_ago')) ?? before.completeAgoS,
   }
+}
+
+/** Earlier ones stay unless switched off. */
+function extensionNames(
+  m: ReturnType<typeof read.dict>,
+  before: readonly string[] = [],
+): readonly string[] | undefined {
+  if (m === undefined) return before
+  const names = new Set(before)
+  for (const key of m.keys()) {
+    const name = printable(key, limits.extensionNameChars)
+    if (read.integer(m, key) === 0) names.delete(name)
+    else if (names.size < limits.extensionNames) names.add(name)
+  }
+  return [...names].sort()
+}
+
+/** Clients write -1 for what does not apply. */
+function count(value: number | undefined): number | undefined {
+  return value !== undefined && value >= 0 && Number.isSafeInteger(value) ? value : undefined
 }

@@ -16,6 +16,8 @@ export interface PeerHandshake {
   readonly peerId: string
   /** It speaks BEP 10. */
   readonly extended: boolean
+  /** Its reserved bytes, 16 hex digits. */
+  readonly reserved: string
 }
 
 export interface WireHandlers {
@@ -26,6 +28,7 @@ export interface WireHandlers {
   have(piece: number): void
   haveAll(): void
   haveNone(): void
+  dontHave(piece: number): void
   /** Its DHT node's port (BEP 5). */
   port(port: number): void
   /** An extension handshake (BEP 10), undecoded. */
@@ -44,7 +47,7 @@ export interface GuardedWire {
   destroy(): void
 }
 
-const OUR_IDS = { metadata: 1, pex: 2 } as const
+const OUR_IDS = { metadata: 1, pex: 2, dontHave: 3 } as const
 
 const BITFIELD = 5
 const HAVE_ALL = 14
@@ -61,13 +64,14 @@ const READ: ReadonlyMap<number, number | undefined> = new Map([
 
 export function createGuardedWire(handlers: WireHandlers, { clientName }: { clientName: string }): GuardedWire {
   const wire = new Wire()
+  let reserved = ''
   wire.extendedHandshake = { v: clientName }
   wire.on('data', (bytes: Uint8Array) => handlers.send(bytes))
   wire.on('error', () => {})
   wire.on('handshake', (infoHash: string, peerId: string, { extended }: { extended: boolean }) => {
     // BEP 6: at once after the handshake, before the extension handshake that the wire sends next.
     if (wire.hasFast) wire.haveNone()
-    handlers.handshake({ infoHash, peerId, extended })
+    handlers.handshake({ infoHash, peerId, extended, reserved })
   })
   wire.on('bitfield', ({ buffer }: { buffer: Uint8Array }) => handlers.bitfield(buffer))
   wire.on('have', (piece: number) => handlers.have(piece >>> 0))
@@ -77,6 +81,7 @@ export function createGuardedWire(handlers: WireHandlers, { clientName }: { clie
   wire.on('extended', (name: string | number, payload: Uint8Array) => {
     if (name === 'ut_metadata') handlers.metadata(payload)
     else if (name === 'ut_pex') handlers.pex(payload)
+    else if (name === 'lt_donthave' && payload.length === 4) handlers.dontHave(Buffer.from(payload).readUInt32BE())
   })
 
   // Called directly: through the stream's queue an exception of a handler would have nobody to catch it.
@@ -84,13 +89,16 @@ export function createGuardedWire(handlers: WireHandlers, { clientName }: { clie
 
   return {
     handshake(swarm, peerId, { private: isPrivate }) {
-      wire.extendedMapping = isPrivate
-        ? { [OUR_IDS.metadata]: 'ut_metadata' }
-        : { [OUR_IDS.metadata]: 'ut_metadata', [OUR_IDS.pex]: 'ut_pex' }
+      wire.extendedMapping = {
+        [OUR_IDS.metadata]: 'ut_metadata',
+        [OUR_IDS.dontHave]: 'lt_donthave',
+        ...(isPrivate ? {} : { [OUR_IDS.pex]: 'ut_pex' }),
+      }
       wire.handshake(swarm, peerId, { dht: !isPrivate, fast: true })
     },
     feed({ kind, bytes }) {
       if (kind === 'handshake') {
+        reserved = Buffer.from(bytes.subarray(20, 28)).toString('hex')
         write(bytes)
         return undefined
       }

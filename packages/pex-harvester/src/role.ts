@@ -1,5 +1,6 @@
 /**
- * What a peer has, from its bitfield (BEP 3), have-all and have-none (BEP 6), HAVEs and `upload_only` (BEP 21). Peers
+ * What a peer has, from its bitfield (BEP 3), have-all and have-none (BEP 6), HAVEs, lt_donthave (BEP 54) and
+ * `upload_only` (BEP 21). Peers
  * that hide pieces (lazy bitfields, super-seeds of BEP 16) look like leeches until their HAVEs came. Every call but
  * `bitfield` costs the same however large the torrent.
  */
@@ -17,12 +18,23 @@ export interface RoleReader {
   have(piece: number): void
   haveAll(): void
   haveNone(): void
-  /** The verdict so far. `silenceTells`: the peer had its time, so that nothing said means nothing had. */
-  verdict(known: { pieceCount: number | undefined; uploadOnly: boolean; silenceTells: boolean }): RoleVerdict
+  /** It has the piece no more (lt_donthave, BEP 54). */
+  dontHave(piece: number): void
+  /**
+   * The verdict so far. `waited`: limits.roleWaitMs, or all that the visit may last, have passed; before, only a seed is sure to be one. `greeted`: its
+   * extension handshake came, so that nothing said means nothing had.
+   */
+  verdict(known: {
+    pieceCount: number | undefined
+    uploadOnly: boolean
+    waited: boolean
+    greeted: boolean
+  }): RoleVerdict
 }
 
 const MOST_BITFIELD_BYTES = (limits.pieceIndex + 1) / 8
 const UNKNOWN: RoleVerdict = { role: undefined, progress: undefined }
+const SEED: RoleVerdict = { role: 'seed', progress: 1 }
 
 export function createRoleReader(): RoleReader {
   /** Pieces it has, first piece in the highest bit; grows with HAVEs. */
@@ -32,6 +44,8 @@ export function createRoleReader(): RoleReader {
   let highest = -1
   let all = false
   let spoke = false
+  /** It took a piece back after have-all: how many it has is not kept. */
+  let allBut = false
 
   const add = (at: number, byte: number) => {
     const before = bits[at] as number
@@ -65,22 +79,33 @@ export function createRoleReader(): RoleReader {
     haveNone() {
       spoke = true
     },
-    verdict({ pieceCount, uploadOnly, silenceTells }) {
-      if (all) return { role: 'seed', progress: 1 }
-      if (!spoke && !silenceTells) return UNKNOWN
+    dontHave(piece) {
+      if (all) {
+        all = false
+        allBut = true
+        spoke = true
+      }
+      const at = piece >> 3
+      const bit = 0x80 >> (piece & 7)
+      if (at >= bits.length || ((bits[at] as number) & bit) === 0) return
+      bits[at] = (bits[at] as number) & ~bit
+      bitsSet--
+    },
+    verdict({ pieceCount, uploadOnly, waited, greeted }) {
+      if (all) return SEED
       if (bitfieldBytes !== undefined && bitfieldBytes > MOST_BITFIELD_BYTES) return UNKNOWN
-      const incomplete: Role = uploadOnly ? 'partial' : 'leech'
+      const incomplete: Role | undefined = !waited || !(spoke || greeted) ? undefined : uploadOnly ? 'partial' : 'leech'
+      if (allBut) return { role: incomplete, progress: undefined }
       if (pieceCount === undefined) {
         // Up to seven bits of the last byte may be spare.
         const full = bitfieldBytes !== undefined && bitsSet === highest + 1 && highest >= bitfieldBytes * 8 - 8
-        return full && bitsSet > 0 ? { role: 'seed', progress: 1 } : { role: incomplete, progress: undefined }
+        return full && bitsSet > 0 ? SEED : { role: incomplete, progress: undefined }
       }
       // Made for another number of pieces: it says nothing of this torrent.
       if (bitfieldBytes !== undefined && bitfieldBytes !== Math.ceil(pieceCount / 8)) return UNKNOWN
       if (highest >= pieceCount) return UNKNOWN
-      return bitsSet === pieceCount
-        ? { role: 'seed', progress: 1 }
-        : { role: incomplete, progress: bitsSet / pieceCount }
+      if (bitsSet === pieceCount) return SEED
+      return incomplete === undefined ? UNKNOWN : { role: incomplete, progress: bitsSet / pieceCount }
     },
   }
 }

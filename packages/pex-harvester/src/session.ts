@@ -3,6 +3,7 @@
  * whenever something happened, or may be over, `#review` asks what there is still to wait for.
  */
 import {
+  type Census,
   type Clock,
   type Endpoint,
   type Gate,
@@ -71,6 +72,8 @@ interface Ending {
   readonly outcome: Outcome
   readonly detail?: string
   readonly rejection?: SessionResult['rejection']
+  /** The peer was waited for as long as the visit may last. */
+  readonly waited?: boolean
 }
 
 class WireSession implements Session {
@@ -121,6 +124,7 @@ class WireSession implements Session {
           this.#news = true
         },
         haveNone: () => this.#role.haveNone(),
+        dontHave: (piece) => this.#role.dontHave(piece),
         port: (port) => this.#onPort(port),
         extensionHandshake: (payload) => this.#onExtensionHandshake(payload),
         metadata: (payload) => {
@@ -192,6 +196,7 @@ class WireSession implements Session {
   }
 
   #onBytes(chunk: Uint8Array): void {
+    if (this.#ending !== undefined) return
     try {
       for (const frame of this.#guard.read(chunk)) {
         const problem = this.#wire.feed(frame)?.problem
@@ -263,7 +268,11 @@ class WireSession implements Session {
     if (this.#facts !== undefined) this.#metadata.proceed(this.#facts, nowMs)
     const untilMs = this.#waitUntilMs()
     if (nowMs >= untilMs) {
-      this.#end(this.#handshake === undefined ? { outcome: 'timeout', detail: 'no handshake' } : { outcome: 'ok' })
+      this.#end(
+        this.#handshake === undefined
+          ? { outcome: 'timeout', detail: 'no handshake' }
+          : { outcome: 'ok', waited: true },
+      )
       return
     }
     this.#alarm?.cancel()
@@ -284,20 +293,21 @@ class WireSession implements Session {
     return Math.max(Math.min(untilMs, stayMs), Math.min(this.#metadata.deadlineMs, ceilingMs))
   }
 
-  #verdict(atMs: number): RoleVerdict {
+  #verdict(atMs: number, stayOver = false): RoleVerdict {
     const heardMs = this.#handshake === undefined ? 0 : atMs - this.#handshake.atMs
     return this.#role.verdict({
       pieceCount: this.#visit.pieceCount(),
       uploadOnly: this.#facts?.uploadOnly ?? false,
-      silenceTells: this.#facts !== undefined && heardMs >= limits.roleWaitMs,
+      waited: stayOver || heardMs >= limits.roleWaitMs,
+      greeted: this.#facts !== undefined,
     })
   }
 
-  #result({ outcome, detail, rejection, atMs: endedMs }: Ending & { atMs: number }): SessionResult {
+  #result({ outcome, detail, rejection, waited, atMs: endedMs }: Ending & { atMs: number }): SessionResult {
     const { peer, connection } = this.#options
     const peerId = this.#handshake?.peerId
     // The piece count may have come with the consumer's last steps: the verdict is asked for now, as of the end.
-    const { role, progress } = this.#verdict(endedMs)
+    const { role, progress } = this.#verdict(endedMs, waited)
     return {
       swarm: this.#visit.swarm,
       peer,
@@ -320,8 +330,18 @@ class WireSession implements Session {
         metadataSize: this.#facts?.metadataSize,
         speaksPex: this.#facts === undefined ? undefined : this.#facts.pexId !== undefined,
         yourIp: this.#facts?.yourIp,
+        ipv4: this.#facts?.ipv4,
+        ipv6: this.#facts?.ipv6,
+        census: this.#census(),
       }),
     }
+  }
+
+  #census(): Census | undefined {
+    if (this.#handshake === undefined) return undefined
+    const { extensions, reqq, prefersEncryption, uploadOnly, completeAgoS } = this.#facts ?? {}
+    const { reserved } = this.#handshake
+    return { reserved, ...present({ extensions, reqq, prefersEncryption, uploadOnly, completeAgoS }) }
   }
 }
 

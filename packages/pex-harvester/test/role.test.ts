@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { createRoleReader, type RoleReader } from '../src/role.ts'
 
-const known = { pieceCount: 20, uploadOnly: false, silenceTells: false }
+const known = { pieceCount: 20, uploadOnly: false, waited: true, greeted: false }
 const unknownCount = { ...known, pieceCount: undefined }
 
 function reader(...steps: ((reader: RoleReader) => void)[]): RoleReader {
@@ -43,7 +43,27 @@ describe('with the piece count known', () => {
   })
 
   test('silence is a leech with nothing once the peer had its time', () => {
-    expect(reader().verdict({ ...known, silenceTells: true })).toEqual({ role: 'leech', progress: 0 })
+    expect(reader().verdict({ ...known, greeted: true })).toEqual({ role: 'leech', progress: 0 })
+  })
+
+  test('before the wait is over only a seed is known: others may hide what they have', () => {
+    const soon = { ...known, waited: false, greeted: true }
+    const unknown = { role: undefined, progress: undefined }
+    expect(reader((r) => r.bitfield(Uint8Array.of(0xff, 0xc0, 0))).verdict(soon)).toEqual(unknown)
+    expect(reader((r) => r.haveNone()).verdict({ ...soon, pieceCount: undefined })).toEqual(unknown)
+    expect(reader((r) => r.bitfield(Uint8Array.of(0xff, 0xff, 0xf0))).verdict(soon).role).toBe('seed')
+    expect(reader((r) => r.haveAll()).verdict(soon).role).toBe('seed')
+  })
+
+  test('a piece that it has no more', () => {
+    const some = reader((r) => r.bitfield(Uint8Array.of(0xff, 0xff, 0xf0)))
+    for (const piece of [3, 3, 500_000, 4_294_967_295]) some.dontHave(piece)
+    expect(some.verdict(known)).toEqual({ role: 'leech', progress: 0.95 })
+    some.have(3)
+    expect(some.verdict(known).role).toBe('seed')
+    const all = reader((r) => r.haveAll())
+    all.dontHave(3)
+    expect(all.verdict(known)).toEqual({ role: 'leech', progress: undefined })
   })
 
   test('upload_only is a partial seed unless it has all (BEP 21)', () => {

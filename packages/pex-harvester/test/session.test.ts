@@ -1,4 +1,4 @@
-import { encodeBencode, encodeCompact, endpointKey, sha256InfoHash, truncatedV2 } from '@swarmatlas/core'
+import { encodeBencode, encodeCompact, endpointKey, limits, sha256InfoHash, truncatedV2 } from '@swarmatlas/core'
 import { describe, expect, test } from 'vitest'
 import { settle } from './support/manual-clock.ts'
 import { extension, frame, handshake, index, PEER_METADATA, PEER_PEX } from './support/peer.ts'
@@ -83,11 +83,68 @@ describe('an ordinary visit', () => {
     expect([...(peer.receivedExtension?.keys() ?? [])].sort()).toEqual(['m', 'v'])
     expect(peer.receivedExtension?.get('m')).toEqual(
       new Map([
+        ['lt_donthave', 3],
         ['ut_metadata', 1],
         ['ut_pex', 2],
       ]),
     )
     expect(String(peer.receivedExtension?.get('v'))).toBe('Swarmatlas 0.1.0')
+  })
+
+  test('what a peer says it can do is kept for the census, later words over earlier ones', async () => {
+    const stage = await startVisit({ pieceCount: () => 20 })
+    stage.peer.send(handshake(SWARM, { dht: true }))
+    stage.peer.send(
+      extension(0, {
+        m: { ut_metadata: PEER_METADATA, ut_holepunch: 4, lt_donthave: 7, share_mode: 8, '\u001b[31mred': 9 },
+        reqq: 250,
+        e: 1,
+        upload_only: 1,
+        complete_ago: 60,
+        ipv4: Uint8Array.of(192, 0, 2, 9),
+        ipv6: Buffer.from('20010db8000000000000000000000001', 'hex'),
+      }),
+      extension(0, { m: { share_mode: 0 }, complete_ago: -1, ipv4: Uint8Array.of(1, 2), reqq: 'many' }),
+      frame(5, Uint8Array.of(0xff, 0xc0, 0)),
+      extension(3, index(5)),
+    )
+    await stage.clock.advance(5_000)
+    expect(stage.visit).toMatchObject({
+      role: 'partial',
+      progress: 9 / 20,
+      ipv4: '192.0.2.9',
+      ipv6: '2001:db8::1',
+      census: {
+        reserved: '0000000000100005',
+        extensions: ['lt_donthave', 'ut_holepunch', 'ut_metadata', '\ufffd[31mred'],
+        reqq: 250,
+        prefersEncryption: true,
+        uploadOnly: true,
+        completeAgoS: 60,
+      },
+    })
+  })
+
+  test('a peer that closes before it had time for HAVEs has no role unless it is a seed', async () => {
+    const stage = await startVisit({ pieceCount: () => 20 })
+    stage.peer.send(handshake(SWARM), extension(0, EXTENSION), frame(5, Uint8Array.of(0xff, 0xc0, 0)))
+    await stage.clock.advance(limits.roleWaitMs - 500)
+    stage.peer.stream.end()
+    await settle()
+    expect(stage.visit).toMatchObject({ outcome: 'reset', handshaken: true })
+    expect(stage.visit).not.toHaveProperty('role')
+  })
+
+  test('of a peer that names extensions without end some are kept', async () => {
+    const stage = await startVisit()
+    const m = Object.fromEntries(Array.from({ length: 300 }, (_, i) => [`${'x'.repeat(100)}${i}`, 1 + (i % 255)]))
+    const many = Object.fromEntries(Array.from({ length: 300 }, (_, i) => [`${i}`.padStart(40, '0'), 1 + (i % 255)]))
+    const short = Object.fromEntries(Array.from({ length: 300 }, (_, i) => [`x${i}`, 1 + (i % 255)]))
+    stage.peer.send(handshake(SWARM), extension(0, { m }), extension(0, { m: many }), extension(0, { m: short }), SEED)
+    await stage.clock.advance(20_000)
+    const names = stage.visit?.census?.extensions ?? []
+    expect(names.length).toBe(limits.extensionNames)
+    expect(Math.max(...names.map((name) => name.length))).toBeLessThanOrEqual(limits.extensionNameChars)
   })
 
   test('says nothing beyond the handshake to a peer without extensions, and reads its bitfield', async () => {
@@ -107,7 +164,12 @@ describe('an ordinary visit', () => {
     expect(stage.visit).toMatchObject({ outcome: 'ok', pexAdded: 0 })
     expect(stage.events.map(({ type }) => type)).toEqual(['opened', 'handshaken'])
     expect((stage.peer.receivedHandshake[27] as number) & 1).toBe(0)
-    expect(stage.peer.receivedExtension?.get('m')).toEqual(new Map([['ut_metadata', 1]]))
+    expect(stage.peer.receivedExtension?.get('m')).toEqual(
+      new Map([
+        ['lt_donthave', 3],
+        ['ut_metadata', 1],
+      ]),
+    )
   })
 
   test('a swarm that turns out private during the session: PEX is read no more', async () => {
