@@ -1,4 +1,5 @@
 /** Waiting, on the clock seam. */
+import { setMaxListeners } from 'node:events'
 import type { Clock } from './seams.ts'
 
 type TimerClock = Pick<Clock, 'timer'>
@@ -41,6 +42,8 @@ export interface Deadline extends Disposable {
  */
 export function deadline(clock: TimerClock, ms: number | undefined, parent?: AbortSignal): Deadline {
   const controller = new AbortController()
+  // Hundreds of sessions and queries may wait on one deadline; each takes its listener away again.
+  setMaxListeners(0, controller.signal)
   const follow = () => controller.abort(parent?.reason)
   if (parent?.aborted) follow()
   else parent?.addEventListener('abort', follow, { once: true })

@@ -1,4 +1,5 @@
 /** The DHT crawler (BEP 5, 32): our own lookups over one guarded socket a family, read-only (BEP 43). */
+import { setMaxListeners } from 'node:events'
 import {
   type Clock,
   type Endpoint,
@@ -124,6 +125,8 @@ export async function createDhtCrawler(
   const window = createQueryWindow({ size })
   const lookups = new Map<InfoHash, ActiveLookup>()
   const closing = new AbortController()
+  // All queries and lookups may listen to it.
+  setMaxListeners(0, closing.signal)
   let pings = 0
   let closed: Promise<void> | undefined
 

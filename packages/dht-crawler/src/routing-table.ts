@@ -1,4 +1,5 @@
 /** The routing tables: bittorrent-dht's own for IPv4, with its upkeep; for IPv6 the k-bucket that it is made of. */
+import { setMaxListeners } from 'node:events'
 import { type Clock, type Endpoint, type Logger, limits } from '@swarmatlas/core'
 import { Client } from 'bittorrent-dht'
 import KBucket from 'k-bucket'
@@ -34,6 +35,7 @@ const contactOf = ({ id, host, port }: TableNode): Contact => ({ id, endpoint: {
 
 export function createIpv4Table({ socket, clock, logger }: Components): RoutingTable {
   const closing = new AbortController()
+  setMaxListeners(0, closing.signal)
   const tableSocket = createTableSocket({ socket, clock }, closing.signal)
   const rpc = krpc({ krpcSocket: tableSocket, id: socket.id, concurrency: limits.dhtUpkeepQueries, bootstrap: false })
   const dht = new Client({ krpc: rpc, bootstrap: false })
@@ -60,6 +62,7 @@ export function createIpv4Table({ socket, clock, logger }: Components): RoutingT
 /** A full bucket keeps its nodes while they answer (BEP 5). */
 export function createIpv6Table({ socket, clock }: Omit<Components, 'logger'>): RoutingTable {
   const closing = new AbortController()
+  setMaxListeners(0, closing.signal)
   const table = new KBucket<TableNode>({ localNodeId: socket.id, numberOfNodesPerKBucket: limits.dhtBucketNodes })
   let pings = 0
   table.on('ping', async ([oldest]: TableNode[], newcomer: TableNode) => {

@@ -1,5 +1,4 @@
 /** A round: one timed pass over a set of torrents. */
-import { setMaxListeners } from 'node:events'
 import {
   DeadlineError,
   deadline,
@@ -57,8 +56,6 @@ export async function* runRound(
   const queue = createEventQueue<SwarmatlasEvent>({ capacity: limits.observationQueue })
   const swarms = targets.map((target) => new Swarm(target, startedMs))
   using limit = deadline(clock, deadlineMs, signal)
-  // All torrents listen to it.
-  setMaxListeners(0, limit.signal)
   const stop = () => limit.abort()
   closing.addEventListener('abort', stop, { once: true })
   if (limit.signal.aborted) queue.release()
