@@ -48,6 +48,8 @@ export function createKnownNodes(): KnownNodes {
         return
       }
       slot.push({ id: Buffer.from(id), endpoint })
+      // There are better ones now.
+      if (count >= limits.dhtEntryPool) rumours.clear()
       if (slot.length > limits.dhtKnownNodesPerSlot) slot.shift()
       else count++
     },
