@@ -6,7 +6,10 @@ import stringWidth from 'string-width'
 import { describe, expect } from 'vitest'
 import { test } from './fixtures.ts'
 
-const commands = ['lookup', 'map', 'swarms', 'peers', 'geo', 'demo', 'completion']
+const commands = [
+  ...['lookup', 'map', 'swarms', 'peers', 'rounds', 'edges', 'explain', 'export', 'prune', 'forget', 'rebuild'],
+  ...['geo', 'demo', 'completion'],
+]
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'))
 const traceLoads = new URL('trace-loads.ts', import.meta.url).href
 
@@ -35,7 +38,8 @@ describe.concurrent('help', { timeout: 60_000 }, () => {
       expect(stdout).not.toBe('')
       const loaded = readFileSync(trace, 'utf8').trim().split('\n')
       expect(loaded.some((url) => url.includes('/commander/'))).toBe(true)
-      const heavy = /packages\/(mapper|render|geo|peer-graph|dht-crawler|trackers|pex-harvester|sim-swarm)\/|geoip/
+      const heavy =
+        /packages\/(mapper|render|export|geo|peer-graph|dht-crawler|trackers|pex-harvester|sim-swarm)\/|geoip/
       expect(loaded.filter((url) => heavy.test(url))).toEqual([])
     }
   })

@@ -117,7 +117,7 @@ const FIELD_TYPES: Readonly<Record<Column['type'], (format: Format) => string>> 
 }
 
 /** JSON Schema (2020-12) of one line of NDJSON. */
-export function jsonSchema(table: TableName, detail: Detail): Record<string, unknown> {
+function jsonSchema(table: TableName, detail: Detail): Record<string, unknown> {
   const columns = columnsOf(table, detail)
   return {
     $schema: 'https://json-schema.org/draft/2020-12/schema',

@@ -66,7 +66,8 @@ export interface PrivateRows {
 const NOWHERE = { country: null, city: null, lat: null, lon: null }
 
 export function createPrivateRows({ view, pseudonyms }: PrivacyComponents, options: PrivacyOptions): PrivateRows {
-  const { detail, evidence, round } = options
+  const { detail, evidence, swarm, round } = options
+  const all: GraphFilter = { swarm, round }
   const raw = detail === 'addresses'
   const merges = detail === 'pseudonyms'
   const weakest = evidenceLevels.indexOf(evidence)
@@ -87,7 +88,7 @@ export function createPrivateRows({ view, pseudonyms }: PrivacyComponents, optio
   async function cellsOf(pathOf: (peer: GraphPeer) => Path, signal: AbortSignal): Promise<Cells | undefined> {
     if (!merges) return undefined
     const cells = createCells({ k: limits.exportCellHosts, max: limits.exportCells })
-    for await (const peer of peersOf(options, signal)) cells.add(pathOf(peer), hostOf(peer))
+    for await (const peer of peersOf(all, signal)) cells.add(pathOf(peer), hostOf(peer))
     return cells
   }
 
@@ -186,13 +187,12 @@ export function createPrivateRows({ view, pseudonyms }: PrivacyComponents, optio
 
   return {
     async *rows({ signal }) {
-      const wanted = await roundsOf(view, round)
-      for (const found of wanted) yield { table: 'rounds', row: roundRow(found) }
+      for (const found of await roundsOf(view, round)) yield { table: 'rounds', row: roundRow(found) }
       const cells = await cellsOf(attributesOf, signal)
-      for await (const swarm of view.swarms()) {
-        if (!isSwarm(swarm, options.swarm)) continue
-        yield { table: 'swarms', row: swarmRow(swarm) }
-        const filter = { swarm: swarm.infoHash, round }
+      for await (const found of view.swarms()) {
+        if (!isSwarm(found, swarm)) continue
+        yield { table: 'swarms', row: swarmRow(found) }
+        const filter = { swarm: found.infoHash, round }
         const exported = new Set<string>()
         for await (const peer of peersOf(filter, signal)) {
           exported.add(peer.pseudonym)
@@ -208,7 +208,7 @@ export function createPrivateRows({ view, pseudonyms }: PrivacyComponents, optio
     async *places({ signal }) {
       const pathOf = ({ place }: GraphPeer): Path => [place?.country ?? null, place === null ? null : pointOf(place)]
       const cells = await cellsOf(pathOf, signal)
-      for await (const peer of peersOf(options, signal)) {
+      for await (const peer of peersOf(all, signal)) {
         const { place, lastAnswer } = peer
         const shown = cells?.shown(pathOf(peer)) ?? 2
         const { country, city, lat, lon } = place ?? NOWHERE

@@ -20,8 +20,8 @@ import {
 export const pseudonyms: Pseudonyms = createPseudonyms(new Uint8Array(32).fill(5))
 
 export const TORRENT: InfoHash = 'a'.repeat(40) as InfoHash
-export const OTHER: InfoHash = 'b'.repeat(40) as InfoHash
-export const PASSKEY = '0123456789abcdef0123456789abcdef'
+const OTHER: InfoHash = 'b'.repeat(40) as InfoHash
+const PASSKEY = '0123456789abcdef0123456789abcdef'
 
 export function placeOf(country: string, asn: number | null = 3215, city: string | null = null): Place {
   const point = city === null ? { lat: null, lon: null, radiusKm: null } : { lat: 48.86, lon: 2.35, radiusKm: 20 }
@@ -80,11 +80,11 @@ export function peerOf({
   }
 }
 
-export function tellerOf(kind: 'dht-node' | 'peer', endpoint: Endpoint): GraphTeller {
+function tellerOf(kind: 'dht-node' | 'peer', endpoint: Endpoint): GraphTeller {
   return { kind, endpoint, pseudonym: pseudonyms.ofEndpoint(endpoint) }
 }
 
-export function edgeOf(teller: GraphTeller, peer: GraphPeer): GraphEdge {
+function edgeOf(teller: GraphTeller, peer: GraphPeer): GraphEdge {
   const channel =
     teller.kind === 'dht-node'
       ? 'dht'
@@ -118,9 +118,12 @@ export function graphOf(parts: {
 }): GraphView {
   const { peers, edges = [], rounds = [roundOf(1, 1_795_400_000_000, 1_795_400_060_000)], names = {} } = parts
   const inSwarm =
-    ({ swarm }: GraphFilter) =>
-    ({ torrent }: { torrent: InfoHash }) =>
-      swarm === undefined || torrent === swarm
+    ({ swarm, round, ...rest }: GraphFilter) =>
+    ({ torrent }: { torrent: InfoHash }) => {
+      // A store may know further conditions, which nobody here means.
+      if (Object.keys(rest).length > 0) throw new Error(`asked for ${JSON.stringify(rest)}`)
+      return (swarm === undefined || torrent === swarm) && (round === undefined || round === 1 || round === 'latest')
+    }
   const torrents = [...new Set(peers.map(({ torrent }) => torrent))]
   return {
     async *rounds() {
