@@ -36,6 +36,35 @@ export type TimedVisit = VisitRow & { readonly atMs: number }
 
 export type Batch = FactBatch | VisitBatch
 
+/** The part of a batch that is of one peer; undefined when it holds nothing of it. */
+export function factsOf(batch: FactBatch, peer: number): FactBatch | undefined {
+  const from = batch.peers.subarray(0, batch.length).indexOf(peer)
+  if (from < 0) return undefined
+  const to = batch.peers.subarray(0, batch.length).lastIndexOf(peer) + 1
+  return {
+    kind: 'facts',
+    of: batch.of,
+    length: to - from,
+    peers: batch.peers.subarray(from, to),
+    channels: batch.channels.subarray(from, to),
+    tellers: batch.tellers.subarray(from, to),
+    firstMs: batch.firstMs.subarray(from, to),
+    lastMs: batch.lastMs.subarray(from, to),
+    counts: batch.counts.subarray(from, to),
+    flags: batch.flags.subarray(from, to),
+    pex: batch.pex.subarray(from, to),
+    networks: batch.networks.subarray(from, to),
+    asns: batch.asns.subarray(from, to),
+  }
+}
+
+export function visitsOf({ kind, of, peers, visits }: VisitBatch, peer: number): VisitBatch | undefined {
+  const from = peers.indexOf(peer)
+  if (from < 0) return undefined
+  const to = peers.lastIndexOf(peer) + 1
+  return { kind, of, length: to - from, peers: peers.subarray(from, to), visits: visits.slice(from, to) }
+}
+
 export function emptyFacts(of: WireRoundKey, length: number): FactBatch {
   const numbers = () => new Float64Array(length)
   return {

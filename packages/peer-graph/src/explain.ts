@@ -2,7 +2,7 @@
 import { type Endpoint, type InfoHash, limits } from '@swarmatlas/core'
 import { decodeSeen } from './derive.ts'
 import { type EdgeFold, edgeFolds, edgesOf } from './edges.ts'
-import { peerFolds } from './peer-fold.ts'
+import { type PeerFold, peerFolds } from './peer-fold.ts'
 import { recordsOf } from './peers.ts'
 import { keys } from './schema.ts'
 import { type Scope, scopeOf } from './scope.ts'
@@ -44,8 +44,7 @@ async function explainIn(view: View, torrent: Torrent, peer: number): Promise<To
   const read = new Set([...rounds.slice(0, 1), ...rounds.slice(1 - limits.explainRounds)])
   const scope = possible.filter(({ round }) => read.has(round))
   for await (const folds of peerFolds(view, scope, peer)) {
-    const fold = folds.find((fold) => fold.peer === peer)
-    if (fold === undefined) continue
+    const [fold] = folds as [PeerFold]
     const [record] = await recordsOf(view, { torrent, scope }, [fold])
     if (record === undefined) return undefined
     const of = torrent.wireHashes[0] as InfoHash
@@ -67,7 +66,7 @@ async function explainIn(view: View, torrent: Torrent, peer: number): Promise<To
 /** Who told of a peer, the first one first. */
 async function toldOf(view: View, scope: readonly Scope[], peer: number): Promise<EdgeFold[]> {
   const told: EdgeFold[] = []
-  for await (const folds of edgeFolds(view, scope, { peer })) told.push(...folds.filter((fold) => fold.peer === peer))
+  for await (const folds of edgeFolds(view, scope, { peer })) told.push(...folds)
   return told.sort((a, b) => a.row.firstMs - b.row.firstMs)
 }
 

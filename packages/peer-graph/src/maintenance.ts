@@ -3,11 +3,9 @@ import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Clock, canonicalAddress, type InfoHash, type Logger, limits, SwarmatlasError } from '@swarmatlas/core'
 import type { Facts } from './facts.ts'
-import { isoWeek } from './iso-week.ts'
-import { pruneRounds } from './prune.ts'
+import { forgetIdentities, pruneRounds } from './prune.ts'
 import { rebuild, rebuildingKey } from './rebuild.ts'
 import { allRounds } from './rounds.ts'
-import { keys, ranges } from './schema.ts'
 import { sealRound } from './seal.ts'
 import { sealedWeekName } from './shelf.ts'
 import { sizeOf } from './space.ts'
@@ -70,11 +68,7 @@ export class Maintenance {
     if (address === undefined) throw new SwarmatlasError('BAD_OPTION', 'what to forget is no IP address')
     const numbers = await facts.book.forget(address)
     if (numbers.size > 0) {
-      for (const week of await this.#weeks()) {
-        const store = await facts.shelf.store(week)
-        await store.write([...numbers].map((number) => [keys.identity(number), null]))
-        await store.compact(ranges.identities)
-      }
+      await forgetIdentities(facts, numbers, (dir) => this.#anew(dir))
       await this.#log({ kind: 'forgotten', endpoints: numbers.size })
     }
     return { endpoints: numbers.size }
@@ -108,7 +102,7 @@ export class Maintenance {
     const rounds = await pruneRounds(facts, {
       beforeMs: olderThanMs === undefined ? undefined : clock.now() - olderThanMs,
       torrent,
-      newWeekDir: (dir) => this.#freeWeekDir(sealedWeekName.exec(dir)?.[1] ?? isoWeek(clock.now())),
+      newWeekDir: (dir) => this.#anew(dir),
     })
     if (rounds.length > 0) {
       await rebuild(facts, {})
@@ -145,6 +139,10 @@ export class Maintenance {
   async #weekDir(week: string): Promise<string> {
     for (const dir of await this.#weeks()) if (sealedWeekName.exec(dir)?.[1] === week) return dir
     return this.#freeWeekDir(week)
+  }
+
+  #anew(dir: string): Promise<string> {
+    return this.#freeWeekDir(sealedWeekName.exec(dir)?.[1] as string)
   }
 
   /** A directory that is not there, nor was a moment ago. */

@@ -65,24 +65,54 @@ export async function pruneRounds(facts: Facts, pruning: Pruning): Promise<numbe
   return touched.sort((a, b) => a - b)
 }
 
-/** What of `kept` is named anywhere: identities of others go. */
+/** Copies blocks of `kept`, and identities of those who are named there. */
 async function copyWeek(
   facts: Facts,
   { from, to, kept }: { from: LevelStore; to: LevelStore; kept: readonly WireRoundKey[] },
 ): Promise<void> {
   const staying = new Set(kept.map(({ round, wire }) => `${round} ${wire}`))
-  for await (const rows of from.rows(ranges.sealedFacts, { batch: 64, bytes: 2 ** 22 })) {
-    await to.write(
-      rows.filter(([key]) => {
-        const { round, wire } = sealedScopeOf(key)
-        return staying.has(`${round} ${wire}`)
-      }),
-    )
-  }
   const named = await numbersIn(facts, kept)
-  for await (const rows of from.rows(ranges.identities))
-    await to.write(rows.filter(([key]) => named.has(lastPeer(key))))
+  await copyRows(from, to, {
+    holds: ({ round, wire }) => staying.has(`${round} ${wire}`),
+    knows: (number) => named.has(number),
+  })
+}
+
+async function copyRows(
+  from: LevelStore,
+  to: LevelStore,
+  { holds, knows }: { holds(of: WireRoundKey): boolean; knows(number: number): boolean },
+): Promise<void> {
+  for await (const rows of from.rows(ranges.sealedFacts, { batch: 64, bytes: 2 ** 22 })) {
+    await to.write(rows.filter(([key]) => holds(sealedScopeOf(key))))
+  }
+  for await (const rows of from.rows(ranges.identities)) await to.write(rows.filter(([key]) => knows(lastPeer(key))))
   await to.write([[keys.meta('copied'), Buffer.from('1')]], { sync: true })
+}
+
+/** Writes anew the weeks that know one of `numbers` by place and pseudonym, without it. */
+export async function forgetIdentities(
+  facts: Facts,
+  numbers: ReadonlySet<number>,
+  newWeekDir: Pruning['newWeekDir'],
+): Promise<void> {
+  const weeks = new Map<string, [number, RoundRow][]>()
+  for await (const [number, row] of allRounds(facts.store)) {
+    if (row.week !== undefined) weeks.set(row.week, [...(weeks.get(row.week) ?? []), [number, row]])
+  }
+  for (const [week, rounds] of weeks) {
+    const from = await facts.shelf.store(week)
+    const known = await from.getMany([...numbers].map(keys.identity))
+    if (known.every((value) => value === undefined)) continue
+    const dir = await newWeekDir(week)
+    await copyRows(from, await facts.shelf.store(dir), { holds: () => true, knows: (number) => !numbers.has(number) })
+    await facts.store.write(
+      rounds.map(([round, row]) => [keys.round(round), toJson({ ...row, week: dir })]),
+      { sync: true },
+    )
+    void facts.shelf.retire(week)
+  }
+  await facts.shelf.settle()
 }
 
 /** Peers, and tellers that have a number. */

@@ -1,5 +1,5 @@
 /** The blocks of a sealed round, as batches. A block that should be there and is not is STORE_CORRUPT, never an empty answer. */
-import type { FactBatch, VisitBatch } from './batches.ts'
+import { type FactBatch, factsOf, type VisitBatch, visitsOf } from './batches.ts'
 import type { Dictionary } from './dictionary.ts'
 import { decodeFacts } from './fact-block.ts'
 import type { LevelStore } from './level-store.ts'
@@ -39,8 +39,9 @@ export async function* sealedFacts(
     for (const [, value] of rows) {
       found++
       const batch = decodeFacts(value, of, channel, table, networks)
-      if (peer !== undefined && (batch.peers[0] as number) > peer) return
-      yield batch
+      const part = peer === undefined ? batch : factsOf(batch, peer)
+      if (part === undefined) return
+      yield part
     }
   }
   if (peer === undefined && found !== expected) throw missing(week)
@@ -60,8 +61,9 @@ export async function* sealedVisits({ of, week, holding }: SealedPart, peer?: nu
     for (const [, value] of rows) {
       found++
       const batch = decodeVisits(value, of)
-      if (peer !== undefined && (batch.peers[0] as number) > peer) return
-      yield batch
+      const part = peer === undefined ? batch : visitsOf(batch, peer)
+      if (part === undefined) return
+      yield part
     }
   }
   if (peer === undefined && found !== holding.visitBlocks) throw missing(week)

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Clock, silentLogger, type Timer } from '@swarmatlas/core'
 import { onTestFinished } from 'vitest'
-import { openPeerGraph, type PeerGraph, type PeerGraphOptions } from '../src/index.ts'
+import { openPeerGraph, type PeerGraph, type PeerGraphComponents, type PeerGraphOptions } from '../src/index.ts'
 import { startMs } from './facts-of.ts'
 
 export * from './facts-of.ts'
@@ -48,10 +48,10 @@ export async function temporaryDir(): Promise<string> {
 }
 
 export async function openStore(
-  options: Partial<PeerGraphOptions> & { clock?: Clock } = {},
+  options: Partial<PeerGraphOptions> & { clock?: Clock; onPause?: PeerGraphComponents['onPause'] } = {},
 ): Promise<PeerGraph & { clock: HandClock }> {
-  const { clock = new HandClock(), dir = await temporaryDir(), create = true, ...rest } = options
-  const graph = await openPeerGraph({ clock, logger: silentLogger }, { dir, create, ...rest })
+  const { clock = new HandClock(), dir = await temporaryDir(), create = true, onPause, ...rest } = options
+  const graph = await openPeerGraph({ clock, logger: silentLogger, onPause }, { dir, create, ...rest })
   onTestFinished(() => graph.close().catch(() => {}))
   return Object.assign(graph, { clock: clock as HandClock })
 }
