@@ -51,6 +51,8 @@ export const limits = {
   dhtWheelTickMs: 10,
   /** A query that a rate holds back is given up after this. */
   dhtHeldQueryMs: 10_000,
+  /** A lookup waits so long for a node that others keep asking: once through `dhtNodeIntervalMs`. */
+  dhtBusyNodeMs: 2_500,
   /** One node is asked at most once in this time, over all lookups. libtorrent bans who sends 50 packets in 10 s. */
   dhtNodeIntervalMs: 2_000,
   /** The same in a lab, whose few nodes serve all lookups: 40 queries in 10 s. */
@@ -327,8 +329,8 @@ export const limits = {
   addressCacheEntries: 65_536,
   /** Peer numbers set aside at a time; a crash wastes what is left. 2^40 exist. */
   peerNumberBlock: 4_096,
-  /** Uncompressed, of a block of a sealed round: what one look at a peer has to decode. */
-  storeBlockBytes: 65_536,
+  /** Uncompressed, of a block of a sealed round: what one look at a peer has to decode. Safe range: 4,096-65,536. */
+  storeBlockBytes: 16_384,
   /** Distinct times kept for one teller of a sealed round, to which its facts then point; others stand in the facts. */
   storeTellerTimes: 128,
   /** Cache of each LevelDB of a store: a year has 52 weeks, and so many files may be open in each. */
@@ -337,7 +339,7 @@ export const limits = {
   /** Rows derived from a sealed round that are written at a time. */
   storeDerivedRows: 20_000,
   /** Rounds in which `explain` reads a peer's tellers: its first one and the latest. */
-  explainRounds: 12,
+  explainRounds: 6,
   /** Tellers of tellers that `explain` follows back. */
   explainDepth: 8,
   /** Raw addresses are dropped so long after the week in which they were last met. */

@@ -180,10 +180,12 @@ export function createTraversal(
     return true
   }
 
-  function putOff(candidate: Candidate, { waitMs }: Unsent): void {
+  /** A node that all lookups want is left to the others. */
+  function putOff(candidate: Candidate, { waitMs, reason }: Unsent): void {
     const nowMs = clock.monotonic()
     candidate.putOffMs ??= nowMs
-    if (waitMs !== undefined && nowMs + waitMs - candidate.putOffMs <= limits.dhtHeldQueryMs) {
+    const patienceMs = reason === 'busy' ? limits.dhtBusyNodeMs : limits.dhtHeldQueryMs
+    if (waitMs !== undefined && nowMs + waitMs - candidate.putOffMs <= patienceMs) {
       candidate.notBeforeMs = nowMs + waitMs
     } else if (!again.delete(candidate)) {
       candidate.state = 'dead'
