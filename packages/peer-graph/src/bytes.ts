@@ -12,6 +12,12 @@ export class ByteWriter {
     return this.#length
   }
 
+  /** Starts over, in the same memory. */
+  reset(): this {
+    this.#length = 0
+    return this
+  }
+
   u8(value: number): this {
     this.#room(1)
     this.#bytes[this.#length++] = value

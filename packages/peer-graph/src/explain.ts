@@ -49,7 +49,11 @@ async function explainIn(view: View, torrent: Torrent, peer: number): Promise<To
     if (record === undefined) return undefined
     const of = torrent.wireHashes[0] as InfoHash
     const told = await toldOf(view, scope, peer)
-    const chain = await chainOf(view, scope, told)
+    const chain = await chainOf(
+      view,
+      scope.filter(({ round }) => round === Math.min(...fold.rounds)),
+      told,
+    )
     return {
       torrent: of,
       record,

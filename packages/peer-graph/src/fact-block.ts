@@ -14,6 +14,8 @@ import type { WireRoundKey } from './schema.ts'
 import type { TellerTable } from './teller-table.ts'
 
 const what = 'a block of facts'
+/** Times of tellers that are not asked for. */
+const nobody: readonly number[] = []
 
 export class FactBlockWriter {
   readonly #table: TellerTable
@@ -106,11 +108,27 @@ export class FactBlockWriter {
   }
 }
 
-/** `networks`: of the table's tellers, see networks.ts. */
+/** The places in the table of those who told of a peer in a block. */
+export function placesOf(packed: Buffer, peer: number): Set<number> {
+  const reader = new ByteReader(unpack(packed, what), what)
+  reader.varint()
+  const [peers, tellers] = [new ByteReader(reader.counted(), what), new ByteReader(reader.counted(), what)]
+  const places = new Set<number>()
+  for (let current = 0; !peers.done && current <= peer; ) {
+    current += peers.varint()
+    let place = 0
+    for (let run = peers.varint(); run > 0; run--) {
+      place += tellers.varint()
+      if (current === peer) places.add(place)
+    }
+  }
+  return places
+}
+
+/** `networks`: of the table's tellers, see networks.ts. With `only`, the facts of other peers are not filled in. */
 export function decodeFacts(
   packed: Buffer,
-  of: WireRoundKey,
-  channel: number,
+  { of, channel, only }: { of: WireRoundKey; channel: number; only?: number | undefined },
   table: TellerTable,
   networks: Float64Array,
 ): FactBatch {
@@ -133,7 +151,7 @@ export function decodeFacts(
     for (const end = i + peers.varint(); i < end; i++) {
       if (i >= length) throw reader.corrupt()
       place += tellers.varint()
-      const times = table.times[place]
+      const times = only === undefined || only === peer ? table.times[place] : nobody
       if (times === undefined) throw reader.corrupt()
       batch.peers[i] = peer
       batch.tellers[i] = table.ids[place] as number

@@ -44,14 +44,18 @@ export function mergeRows(a: ObservationRow, b: ObservationRow): ObservationRow 
   }
 }
 
+const scratch: ByteWriter = new ByteWriter()
+
 export function encodeRow(row: ObservationRow): Buffer {
-  return new ByteWriter()
+  const bytes = scratch
+    .reset()
     .time(row.firstMs)
     .varint(row.lastMs - row.firstMs)
     .varint(row.count)
     .u8(row.flags)
     .u8(row.pex)
     .finish()
+  return Buffer.from(bytes)
 }
 
 export function decodeRow(bytes: Buffer): ObservationRow {

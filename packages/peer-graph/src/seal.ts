@@ -21,8 +21,6 @@ import { VisitBlockWriter } from './visit-block.ts'
 
 /** Bytes of blocks written at a time. */
 const GROUP = 2 ** 22
-/** A list of tellers is cut into pieces of this size. */
-const PIECE = limits.storeBlockBytes
 
 export async function sealRound(
   facts: Facts,
@@ -77,9 +75,9 @@ async function sealWire(facts: Facts, sealing: Sealing): Promise<Holding> {
   const writers: ChannelWriter[] = []
   for (const [channel, builder] of builders.entries()) {
     const table = await finishTable(facts, builder, numbers, placeOf)
-    const packed = table.ids.length === 0 ? Buffer.alloc(0) : encodeTellers(table, facts.shelf.compression)
-    for (let piece = 0; piece * PIECE < packed.length; piece++) {
-      await group.add(keys.tellers(of, channel, piece), packed.subarray(piece * PIECE, (piece + 1) * PIECE))
+    let piece = 0
+    for (const packed of encodeTellers(table, facts.shelf.compression)) {
+      await group.add(keys.tellers(of, channel, piece++), packed)
     }
     writers.push(new ChannelWriter(table, { of, channel, compression: facts.shelf.compression }))
   }

@@ -50,10 +50,20 @@ export class TellerTableBuilder {
   }
 }
 
-export function encodeTellers({ ids, times, tokens, asns }: TellerTable, compression: boolean): Buffer {
-  const writer = new ByteWriter().varint(ids.length)
+/** Tellers in one stored piece of a table: what one look at a peer has to read for each of its tellers. */
+export const PIECE = 256
+
+/** The pieces of a table, in order. */
+export function* encodeTellers(table: TellerTable, compression: boolean): Generator<Buffer> {
+  for (let from = 0; from < table.ids.length; from += PIECE) yield encodePiece(table, from, compression)
+}
+
+function encodePiece({ ids, times, tokens, asns }: TellerTable, from: number, compression: boolean): Buffer {
+  const to = Math.min(from + PIECE, ids.length)
+  const writer = new ByteWriter().varint(to - from)
   let [before, base] = [0, 0]
-  ids.forEach((id, i) => {
+  for (let i = from; i < to; i++) {
+    const id = ids[i] as number
     const own = times[i] as readonly number[]
     writer.varint(id - before).varint(own.length)
     before = id
@@ -65,19 +75,33 @@ export function encodeTellers({ ids, times, tokens, asns }: TellerTable, compres
     })
     base = own[0] as number
     if (tellerOfId(id).kind === 'peer') writer.varint(tokens[i] as number).varint(asns[i] as number)
-  })
+  }
   return pack(writer.finish(), compression)
 }
 
-export function decodeTellers(packed: Buffer): TellerTable {
+/** A table of the pieces that are given by their place; what the others hold is left empty. */
+export function decodeTellers(pieces: ReadonlyMap<number, Buffer>): TellerTable {
+  const length = PIECE * (Math.max(-1, ...pieces.keys()) + 1)
+  const [ids, tokens, asns] = [new Float64Array(length), new Float64Array(length), new Float64Array(length)]
+  const times: number[][] = new Array(length)
+  let end = 0
+  for (const [piece, packed] of pieces) {
+    end = Math.max(end, piece * PIECE + decodePiece(packed, piece * PIECE, { ids, tokens, asns, times }))
+  }
+  times.length = end
+  return { ids: ids.subarray(0, end), tokens: tokens.subarray(0, end), asns: asns.subarray(0, end), times }
+}
+
+function decodePiece(
+  packed: Buffer,
+  from: number,
+  { ids, tokens, asns, times }: Omit<TellerTable, 'times'> & { times: number[][] },
+): number {
   const reader = new ByteReader(unpack(packed, 'a list of tellers'), 'a list of tellers')
   const length = reader.varint()
-  // A teller takes three bytes at least.
-  if (length * 3 > 2 ** 28) throw reader.corrupt()
-  const [ids, tokens, asns] = [new Float64Array(length), new Float64Array(length), new Float64Array(length)]
-  const times: number[][] = []
+  if (length > PIECE) throw reader.corrupt()
   let [id, base] = [0, 0]
-  for (let i = 0; i < length; i++) {
+  for (let i = from; i < from + length; i++) {
     id += reader.varint()
     ids[i] = id
     const count = reader.varint()
@@ -85,11 +109,11 @@ export function decodeTellers(packed: Buffer): TellerTable {
     const own = [base + reader.signed()]
     for (let k = 1; k < count; k++) own.push((own[k - 1] as number) + reader.varint())
     base = own[0] as number
-    times.push(own)
+    times[i] = own
     if (tellerOfId(id).kind === 'peer') {
       tokens[i] = reader.varint()
       asns[i] = reader.varint()
     }
   }
-  return { ids, times, tokens, asns }
+  return length
 }

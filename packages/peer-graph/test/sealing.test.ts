@@ -242,17 +242,17 @@ describe('a block', () => {
           builder.note(teller, first, first + lasting)
         })
         const ids = builder.ids()
-        const table = decodeTellers(encodeTellers(builder.finish(ids, new Map()), compression))
+        const table = decodeTellers(new Map([...encodeTellers(builder.finish(ids, new Map()), compression)].entries()))
         expect(table).toEqual(builder.finish(ids, new Map()))
         const places = new Map([...ids].map((id, place) => [id, place]))
         const writer = new FactBlockWriter(table, places)
         for (let i = 0; i < batch.length; i++) writer.add(batch, i)
         expect(writer.lastPeer).toBe(given.at(-1)?.peer)
         const packed = writer.finish(compression)
-        expect(decodeFacts(packed, of, 2, table, new Float64Array(ids.length))).toEqual(batch)
+        expect(decodeFacts(packed, { of, channel: 2 }, table, new Float64Array(ids.length))).toEqual(batch)
         for (let cut = 0; cut < packed.length; cut += 7) {
           try {
-            decodeFacts(packed.subarray(0, cut), of, 2, table, new Float64Array(ids.length))
+            decodeFacts(packed.subarray(0, cut), { of, channel: 2 }, table, new Float64Array(ids.length))
           } catch (error) {
             expect(error).toMatchObject({ code: 'STORE_CORRUPT' })
           }
@@ -276,7 +276,9 @@ describe('a block', () => {
     const table = builder.finish(builder.ids(), new Map())
     const writer = new FactBlockWriter(table, new Map([[0, 0]]))
     for (let i = 0; i < count; i++) writer.add(batch, i)
-    expect(decodeFacts(writer.finish(true), { round: 1, wire: 1 }, 0, table, new Float64Array(1))).toEqual(batch)
+    expect(
+      decodeFacts(writer.finish(true), { of: { round: 1, wire: 1 }, channel: 0 }, table, new Float64Array(1)),
+    ).toEqual(batch)
   })
 })
 
