@@ -196,8 +196,12 @@ class TorrentRound implements FeedTarget {
         return
       }
       const visit = await this.#session(peer)
-      // Cut short by the end of the round, or by metadata that says private: then it is held again as for a private torrent.
-      if (visit === undefined) continue
+      if (visit === undefined) {
+        // Cut short by the end of the round, or by metadata that says private: then it is held again as for a private
+        // torrent. Not at once: Transmission turns away who has just left it.
+        await sleep(this.#context.clock, limits.redialPauseMs, this.#contact.signal)
+        continue
+      }
       peer.lastOutcome = visit.outcome
       if (visit.outcome !== 'over-budget') return this.#record(visit)
       // A rate passes, if slowly; descriptors or ports may never come free.
