@@ -21,7 +21,7 @@ export interface RoleReader {
   /** It has the piece no more (lt_donthave, BEP 54). */
   dontHave(piece: number): void
   /**
-   * The verdict so far. `waited`: limits.roleWaitMs, or all that the visit may last, have passed; before, only a seed is sure to be one. `greeted`: its
+   * The verdict so far. `waited`: limits.roleWaitMs have passed, or as long as we would wait; before, only a seed is sure to be one. `greeted`: its
    * extension handshake came, so that nothing said means nothing had.
    */
   verdict(known: {

@@ -72,7 +72,7 @@ interface Ending {
   readonly outcome: Outcome
   readonly detail?: string
   readonly rejection?: SessionResult['rejection']
-  /** The peer was waited for as long as the visit may last. */
+  /** Left at a time of our own choosing: a peer that closes early may have had more to say. */
   readonly waited?: boolean
 }
 
@@ -156,7 +156,7 @@ class WireSession implements Session {
         if (signal.aborted) {
           // What the peer said of itself is worth keeping.
           if (this.#handshake === undefined) throw signal.reason
-          this.#end({ outcome: 'ok', detail: 'cut short' })
+          this.#end({ outcome: 'ok', detail: 'cut short', waited: true })
         }
         const events = this.#events
         this.#events = []
