@@ -227,6 +227,26 @@ export const limits = {
   /** Characters kept of a client's name (`v` of BEP 10). */
   clientNameChars: 64,
 
+  // Listening for peers.
+  /** Connections at once that others opened, where the system's descriptors allow it. */
+  inboundConnections: 16_384,
+  /** Descriptors where the system does not say: macOS grants least. */
+  descriptorsUnknown: 256,
+  /** Descriptors kept free for store, listeners and sockets, beside those of our own sessions. */
+  descriptorsReserved: 64,
+  /** However few descriptors there are; at worst a dial of ours waits. */
+  inboundConnectionsLeast: 16,
+  /** Taken in one second; the rest are closed at once. A tracker's list sends a few dozen at its worst. */
+  inboundPerSecond: 200,
+  /** At once that have not yet said which swarm they want. */
+  inboundUnknown: 512,
+  /** Metadata pieces sent to one peer that dialled us: 128 KiB, what most torrents have; as many more are refused in words. */
+  metadataPiecesServed: 8,
+  /** A round that listens ends when nobody new has called for this long: clients retry a peer they know within a minute. */
+  inboundQuietMs: 30_000,
+  /** And at the latest then: anybody can call under ever new names. */
+  inboundListenMs: 600_000,
+
   // uTP (BEP 29).
   /** A UDP payload that we send: fits the least MTU of IPv6 (1,280 B), and so any tunnel or VPN, without probing. */
   utpPacketBytes: 1_232,

@@ -1,5 +1,6 @@
 /** Profiles: how hard Swarmatlas may work, as data. `--profile` chooses one; the address policy and the mapper obey it. */
 import type { HostPort } from './endpoint.ts'
+import { limits } from './limits.ts'
 
 export type ProfileName = 'aws' | 'server' | 'home' | 'lab'
 
@@ -51,6 +52,14 @@ export const profiles: Readonly<Record<ProfileName, Profile>> = {
     firstContactsPerPrefix: Number.POSITIVE_INFINITY,
     dhtConcurrency: 1_024,
   },
+}
+
+/** Connections that others may open to us, given the descriptors that the process has and those that our own sessions may take. */
+export function inboundConnections(given: { descriptors: number | undefined; sessions: number }): number {
+  // What every system grants, where it is not known.
+  const { descriptors = limits.descriptorsUnknown, sessions } = given
+  const left = descriptors - sessions - limits.descriptorsReserved
+  return Math.max(limits.inboundConnectionsLeast, Math.min(left, limits.inboundConnections))
 }
 
 /** Where the DHT is entered when `--bootstrap` names nothing else. Several operators, since any of them may be down. */

@@ -212,6 +212,13 @@ function orAbort<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   })
 }
 
+/** Descriptors that this process may have open; undefined where the system does not show it. */
+export async function descriptorLimit(): Promise<number | undefined> {
+  const text = await readFile('/proc/self/limits', 'utf8').catch(() => '')
+  const [, soft] = /^Max open files +(\d+|unlimited)/m.exec(text) ?? []
+  return soft === 'unlimited' ? Number.POSITIVE_INFINITY : soft === undefined ? undefined : Number(soft)
+}
+
 /** The seams of this machine. `localAddress` binds name resolution (sockets are bound by the gate). */
 export function nodeHost({ localAddress }: { localAddress?: string | undefined } = {}): Host {
   return {

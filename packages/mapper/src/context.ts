@@ -2,7 +2,7 @@
 import type { AddressPolicy, Clock, Logger, Meter, Resolver, SwarmatlasEvent } from '@swarmatlas/core'
 import type { BootstrapReport, DhtCrawler } from '@swarmatlas/dht-crawler'
 import type { RoundWriter } from '@swarmatlas/peer-graph'
-import type { Harvester } from '@swarmatlas/pex-harvester'
+import type { Harvester, Listener } from '@swarmatlas/pex-harvester'
 import type { TrackerClient } from '@swarmatlas/trackers'
 import type { Semaphore } from './semaphore.ts'
 import type { SessionPool } from './session-pool.ts'
@@ -28,6 +28,8 @@ export interface RoundContext {
   readonly dht: DhtAccess | undefined
   readonly trackers: TrackerClient | undefined
   readonly harvester: Harvester | undefined
+  /** Undefined when nobody may call us. */
+  readonly listener: Listener | undefined
   readonly pool: SessionPool
   readonly lookups: Semaphore
   readonly announces: Semaphore

@@ -1,5 +1,5 @@
 export * from './mapper.ts'
 export * from './report.ts'
 export type { RoundOptions, RoundResult } from './round.ts'
-export type { Depth, MapperChannel, RoundSettings } from './settings.ts'
+export type { Depth, ListenSettings, MapperChannel, RoundSettings } from './settings.ts'
 export { Swarm } from './swarm.ts'

@@ -1,5 +1,6 @@
 /** The mapper: wires gate and collectors together and runs rounds over them. */
 import {
+  type Blocklist,
   createAddressPolicy,
   createGate,
   type Gate,
@@ -17,7 +18,7 @@ import {
   type Target,
 } from '@swarmatlas/core'
 import { type BootstrapReport, createDhtCrawler, type DhtCrawler } from '@swarmatlas/dht-crawler'
-import { createHarvester, createUtp } from '@swarmatlas/pex-harvester'
+import { createHarvester, createListener, createUtp } from '@swarmatlas/pex-harvester'
 import { createTrackerClient, type TrackerJournal } from '@swarmatlas/trackers'
 import { createPeerId } from './identity.ts'
 import { type RoundCollectors, type RoundOptions, type RoundResult, runRound } from './round.ts'
@@ -38,6 +39,7 @@ export interface MapperOptions extends RoundSettings {
   readonly version: string
   readonly allowPrivate?: boolean
   readonly optOut?: readonly string[]
+  readonly blocklist?: Blocklist | undefined
   /** All traffic leaves from this address or not at all. */
   readonly bind?: string | undefined
   readonly families?: readonly (4 | 6)[] | undefined
@@ -45,7 +47,7 @@ export interface MapperOptions extends RoundSettings {
 
 export interface Mapper extends AsyncDisposable {
   readonly gate: Gate
-  /** The port we announce; nothing listens there for peers. */
+  /** The port we announce; unless `listen` is set, nothing listens there for peers. */
   readonly port: number
   /** Ports that others may take for a peer of ours: the announced one and those we dialled from. */
   readonly ownPorts: ReadonlySet<number>
@@ -69,9 +71,12 @@ export async function createMapper(components: MapperComponents, options: Mapper
 async function openMapper({ host, logger, meter, journal }: MapperComponents, options: MapperOptions): Promise<Mapper> {
   const { clock, random } = host
   const { profile, channels, bind, families } = options
-  const { allowPrivate = false, optOut = [] } = options
-  const policy = createAddressPolicy({ clock }, { profile, allowPrivate, optOut })
-  const gate = shareUdp({ gate: createGate({ host, policy, meter }, { bind, families }), meter })
+  const { allowPrivate = false, optOut = [], blocklist, listen } = options
+  const policy = createAddressPolicy({ clock }, { profile, allowPrivate, optOut, blocklist })
+  const gate = shareUdp(
+    { gate: createGate({ host, policy, meter }, { bind, families }), meter },
+    { port: listen?.port },
+  )
   const components = { gate, clock, random, logger, meter }
   const peerId = createPeerId(random, options.version)
   const stopping = new AbortController()
@@ -79,7 +84,7 @@ async function openMapper({ host, logger, meter, journal }: MapperComponents, op
   const openDht = () =>
     createDhtCrawler(components, { bootstrap: options.bootstrap, concurrency: profile.dhtConcurrency })
 
-  const held = await holdPort(gate)
+  const held = await holdPort(gate, listen?.port)
   const trackers = channels.includes('tracker')
     ? createTrackerClient(
         { ...components, journal },
@@ -92,7 +97,17 @@ async function openMapper({ host, logger, meter, journal }: MapperComponents, op
         throw error
       })
     : undefined
-  const utp = channels.includes('pex') ? createUtp(components) : undefined
+  const utp = channels.includes('pex') || listen !== undefined ? createUtp(components) : undefined
+  const identity = { peerId, clientName: clientName(options.version) }
+  const listener =
+    listen &&
+    (await createListener(
+      { ...components, utp },
+      { ...identity, port: held.local.port, connections: listen.connections ?? limits.inboundConnections },
+    ).catch(async (error: unknown) => {
+      await Promise.all([trackers?.close(), dht?.close(), utp?.close(), held.close()])
+      throw error
+    }))
   let bootstrapped: Promise<BootstrapReport> | undefined
   const enter = (crawler: DhtCrawler) => {
     if (bootstrapped === undefined) {
@@ -115,9 +130,10 @@ async function openMapper({ host, logger, meter, journal }: MapperComponents, op
     settings: options,
     dht: dht && { crawler: dht, enter: () => enter(dht) },
     trackers,
-    harvester: utp
-      ? createHarvester({ ...components, utp }, { peerId, clientName: clientName(options.version) })
+    harvester: channels.includes('pex')
+      ? createHarvester({ ...components, utp }, { ...identity, listenPort: listener?.port })
       : undefined,
+    listener,
     pool: createSessionPool({ places: profile.sessions }),
     lookups: createSemaphore({ places: limits.lookupsAtOnce }),
     announces: createSemaphore({ places: limits.announcesAtOnce }),
@@ -130,6 +146,7 @@ async function openMapper({ host, logger, meter, journal }: MapperComponents, op
     closing ??= (async () => {
       stopping.abort()
       await Promise.all([settling, ...running])
+      await listener?.close()
       await Promise.all([trackers?.close(), dht?.close(), utp?.close()])
       await Promise.all([held.close(), journal.close()])
     })()
@@ -152,15 +169,17 @@ async function openMapper({ host, logger, meter, journal }: MapperComponents, op
 
 /**
  * A tracker lists whoever announces, with a port. The UDP port that DHT and uTP share is open as long as the mapper is,
- * its TCP twin closed: so that nobody is sent to a stranger's service.
+ * its TCP twin closed or our listener's: so that nobody is sent to a stranger's service.
  */
-async function holdPort(gate: SharedUdpGate): Promise<HeldPort> {
+async function holdPort(gate: SharedUdpGate, port: number | undefined): Promise<HeldPort> {
   try {
     return await gate.hold(gate.families[0] ?? 4)
   } catch (error) {
     throw new SwarmatlasError('NO_NETWORK', `no UDP socket can be opened: ${messageOf(error)}`, {
       cause: error,
-      hint: 'check that the address given by --bind is an address of this machine',
+      hint: port
+        ? `is another client using port ${port}? --listen takes any other`
+        : 'check that the address given by --bind is an address of this machine',
     })
   }
 }

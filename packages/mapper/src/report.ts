@@ -17,6 +17,7 @@ import {
   type TorrentFile,
   type TrackerReport,
 } from '@swarmatlas/core'
+import { OURSELVES } from '@swarmatlas/pex-harvester'
 import { type Alias, type CountedPeer, countedPeers } from './aliases.ts'
 import { evidenceOfPeer, type Swarm } from './swarm.ts'
 
@@ -38,6 +39,8 @@ export interface SwarmReport {
   traffic: TrafficReport | null
   elapsedMs: number
   gaps: { fromMs: number; toMs: number; why: string }[]
+  /** Peers that called us and named no listening port, so that no endpoint stands for them. */
+  callersWithoutPort?: number
   notices: string[]
 }
 
@@ -129,6 +132,7 @@ export function reportSwarm(swarm: Swarm, { geo, endedMs, isOwn, traffic }: Repo
     traffic,
     elapsedMs: endedMs - swarm.startedMs,
     gaps: [],
+    ...(swarm.callersWithoutPort > 0 && { callersWithoutPort: swarm.callersWithoutPort }),
     notices:
       swarm.overflow > 0
         ? [
@@ -209,7 +213,11 @@ export function ownEndpoints(
 ): (endpoint: Endpoint) => boolean {
   const addresses = new Set(bind === undefined ? [] : [bind])
   for (const swarm of swarms) {
-    for (const { visit } of swarm.peers.values()) if (visit?.yourIp !== undefined) addresses.add(visit.yourIp)
+    for (const { visit } of swarm.peers.values()) {
+      if (visit?.yourIp !== undefined) addresses.add(visit.yourIp)
+      // While we listen we can reach ourselves.
+      if (visit?.detail === OURSELVES) addresses.add(visit.peer.address)
+    }
   }
   return (endpoint) => ports.has(endpoint.port) && addresses.has(endpoint.address)
 }

@@ -14,4 +14,15 @@ export interface RoundSettings {
   readonly announce: boolean
   /** Private torrents (BEP 27) are refused without it: an unlisted client can cost the user his account. */
   readonly privateOk: boolean
+  /** Undefined: nobody can call us. */
+  readonly listen?: ListenSettings | undefined
+}
+
+export interface ListenSettings {
+  /** TCP and UDP, and the port that trackers are told; 0 lets the system choose. */
+  readonly port: number
+  /** Connections at once; undefined: limits.inboundConnections. */
+  readonly connections?: number | undefined
+  /** A torrent is listened for until nobody new has called for so long; undefined: limits.inboundQuietMs. */
+  readonly quietMs?: number | undefined
 }

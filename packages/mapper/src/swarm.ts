@@ -54,6 +54,8 @@ export class Swarm {
   readonly peers: Map<string, PeerState> = new Map()
   readonly trackers: TrackerReport[] = []
   readonly notices: string[] = []
+  /** Peers that called us and named no port of theirs. */
+  callersWithoutPort = 0
   /** Peers named beyond the cap. */
   overflow = 0
   metadata: MetadataFound | undefined
@@ -143,7 +145,8 @@ export class Swarm {
 
   visited(visit: Visit): void {
     const peer = this.peers.get(endpointKey(visit.peer))
-    if (peer === undefined) return
+    // Who called us may be one who cannot be called: that takes nothing from what it said.
+    if (peer === undefined || (peer.visit?.handshaken && !visit.handshaken)) return
     peer.visit = visit
     if (visit.handshaken) peer.lastSeenMs = Math.max(peer.lastSeenMs, visit.atMs)
   }

@@ -2,6 +2,7 @@
 import { setMaxListeners } from 'node:events'
 import {
   type Endpoint,
+  endpointKey,
   familyOf,
   type HostPort,
   type InfoHash,
@@ -17,7 +18,7 @@ import {
   type TorrentInfo,
   type Visit,
 } from '@swarmatlas/core'
-import type { DialHints } from '@swarmatlas/pex-harvester'
+import type { DialHints, InboundSession, Listener, SessionEvent } from '@swarmatlas/pex-harvester'
 import type { RoundContext } from './context.ts'
 import { type FeedTarget, feedFromDht, feedFromTracker } from './feeds.ts'
 import { createGathering, type Gathering } from './gathering.ts'
@@ -49,10 +50,15 @@ class TorrentRound implements FeedTarget {
   readonly #taken = new Set<PeerState>()
   lookups = 0
   #greeted = 0
+  /** The verified info dictionary. */
+  #infoBytes: Uint8Array | undefined
+  /** When somebody new called last, monotonic. */
+  #calledMs = 0
 
   constructor(context: RoundContext, swarm: Swarm, signal: AbortSignal) {
     this.#context = context
     this.swarm = swarm
+    this.#infoBytes = swarm.target.info?.bytes
     this.#signal = signal
     // Every session listens to them: hundreds of listeners are no leak here.
     setMaxListeners(0, this.#contact.signal, this.#public.signal)
@@ -131,7 +137,8 @@ class TorrentRound implements FeedTarget {
 
   /** Starts the feeds of one wire hash. */
   #open(hash: InfoHash): void {
-    const { trackers, dht } = this.#context
+    const { trackers, dht, listener } = this.#context
+    if (listener !== undefined) this.#tasks.start(() => this.#listen(listener, hash))
     if (trackers !== undefined) {
       for (const url of this.swarm.target.trackers) {
         this.#tasks.start(() => feedFromTracker(this.#context, this, url, hash, this.#contact.signal))
@@ -160,7 +167,9 @@ class TorrentRound implements FeedTarget {
     }
     // All of it before the first wait: else events of one peer would stand among those of the next.
     const room = events.map((event) => this.#context.emit(event))
-    if (seen.isNew || seen.isNewChannel) this.#consider(seen.peer)
+    // Who called is not called back: one session a round.
+    if (observation.channel === 'inbound') this.#taken.add(seen.peer)
+    else if (seen.isNew || seen.isNewChannel) this.#consider(seen.peer)
     await Promise.all([store?.ready(), ...room])
   }
 
@@ -184,7 +193,7 @@ class TorrentRound implements FeedTarget {
   }
 
   #mayVisit(peer: PeerState): boolean {
-    if (this.#contact.signal.aborted) return false
+    if (this.#contact.signal.aborted || peer.visit?.handshaken) return false
     // BEP 27: of a private torrent only the peers that its trackers or its owner named.
     return !this.swarm.isPrivate || peer.channels.has('tracker') || peer.channels.has('magnet')
   }
@@ -221,8 +230,7 @@ class TorrentRound implements FeedTarget {
     const { harvester, settings } = this.#context
     if (harvester === undefined) return undefined
     const { swarm } = this
-    const isPublic = !swarm.isPrivate
-    const { signal } = isPublic ? this.#public : this.#contact
+    const { signal } = swarm.isPrivate ? this.#contact : this.#public
     const session = harvester.visit(peer.endpoint, {
       swarm: wireHashFor(peer, swarm),
       claim: { channels: peer.channels.size },
@@ -233,21 +241,37 @@ class TorrentRound implements FeedTarget {
       pieceCount: () => swarm.metadata?.info.pieceCount,
       wantsMetadata: () => this.#wantsMetadataFrom(peer),
     })
+    return this.#follow(session, { peer }, signal)
+  }
+
+  /** Takes in what a session tells; undefined when it was cut short before the peer said anything. */
+  async #follow<T>(
+    session: AsyncGenerator<SessionEvent, T>,
+    who: { peer: PeerState | undefined; handshaken?: boolean },
+    signal: AbortSignal,
+  ): Promise<T | undefined> {
+    const { swarm } = this
+    const isPublic = signal === this.#public.signal
     try {
       return await readAll(session, async (event) => {
         switch (event.type) {
           case 'opened':
             if (isPublic) this.#greeted++
             break
+          case 'handshaken':
+            who.handshaken = true
+            break
           case 'observation':
-            if (!swarm.isPrivate) await this.observe(event.observation)
+            if (event.observation.channel === 'inbound') who.peer = await this.#called(event.observation)
+            else if (!swarm.isPrivate) await this.observe(event.observation)
             break
           case 'metadata':
-            await this.#metadata(event.bytes, peer.endpoint)
+            if (who.peer !== undefined) await this.#metadata(event.bytes, who.peer.endpoint)
             break
           case 'metadata-rejected':
-            this.#metadataFetchers.delete(peer)
-            await this.#metadataRejected(event.problem, peer.endpoint)
+            if (who.peer === undefined) break
+            this.#metadataFetchers.delete(who.peer)
+            await this.#metadataRejected(event.problem, who.peer.endpoint)
             break
           case 'dht-node':
             if (!swarm.isPrivate) this.#context.dht?.crawler.addNode(event.endpoint)
@@ -258,8 +282,55 @@ class TorrentRound implements FeedTarget {
       if (signal.aborted && error === signal.reason) return undefined
       throw error
     } finally {
-      this.#metadataFetchers.delete(peer)
+      if (who.peer !== undefined) this.#metadataFetchers.delete(who.peer)
     }
+  }
+
+  /** Answers the peers that call for one wire hash, until nobody new has called for a while. */
+  async #listen(listener: Listener, hash: InfoHash): Promise<void> {
+    const { clock, settings } = this.#context
+    const { quietMs = limits.inboundQuietMs } = settings.listen ?? {}
+    const untilMs = clock.monotonic() + Math.max(limits.inboundListenMs, quietMs)
+    this.#calledMs = clock.monotonic()
+    const stop = listener.serve(hash, (session) => this.#tasks.start(() => this.#answer(session)))
+    try {
+      for (;;) {
+        const restMs = Math.min(this.#calledMs + quietMs, untilMs) - clock.monotonic()
+        if (restMs <= 0) return
+        await sleep(clock, restMs, this.#contact.signal)
+      }
+    } finally {
+      stop()
+    }
+  }
+
+  async #answer(caller: InboundSession): Promise<void> {
+    const { swarm } = this
+    const { signal } = swarm.isPrivate ? this.#contact : this.#public
+    const who: { peer: PeerState | undefined; handshaken?: boolean } = { peer: undefined }
+    const session = caller.run({
+      stayMs: this.#context.settings.stayMs,
+      signal,
+      private: () => swarm.isPrivate,
+      pieceCount: () => swarm.metadata?.info.pieceCount,
+      wantsMetadata: () => who.peer !== undefined && this.#wantsMetadataFrom(who.peer),
+      metadata: () => this.#infoBytes,
+    })
+    const visit = await this.#follow(session, who, signal)
+    if (visit === undefined) {
+      if (who.handshaken) swarm.callersWithoutPort++
+    } else if (who.peer !== undefined) {
+      who.peer.lastOutcome = visit.outcome
+      await this.#record(visit)
+    }
+  }
+
+  /** Somebody who called us has said where it listens. */
+  async #called(observation: Observation): Promise<PeerState | undefined> {
+    const key = endpointKey(observation.peer)
+    if (this.swarm.peers.get(key)?.channels.has('inbound') !== true) this.#calledMs = this.#context.clock.monotonic()
+    await this.observe(observation)
+    return this.swarm.peers.get(key)
   }
 
   /**
@@ -295,6 +366,7 @@ class TorrentRound implements FeedTarget {
       return
     }
     const afterMs = clock.now() - swarm.startedMs
+    this.#infoBytes = bytes
     const added = swarm.learn({ info, from, afterMs })
     store?.torrent(swarm.record())
     await this.#context.emit({ type: 'metadata', atMs: clock.now(), torrent: swarm.id, info, from, afterMs })

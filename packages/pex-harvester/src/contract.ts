@@ -9,6 +9,8 @@ export interface HarvesterOptions {
   /** What may be spoken; undefined: all. uTP also needs its component. */
   transports?: readonly Visit['transport'][]
   encryptions?: readonly Visit['encryption'][]
+  /** Where we listen for peers, which is then said to them (`p` of BEP 10). */
+  listenPort?: number | undefined
 }
 
 /** What is known of how a peer can be reached; hearsay, so that it orders the attempts and forbids none. */
@@ -34,6 +36,8 @@ export interface VisitOptions {
   wantsMetadata: () => boolean
   /** Undefined until metadata is verified. */
   pieceCount: () => number | undefined
+  /** The verified info dictionary, for those who ask for it; undefined: none is offered. */
+  metadata?: () => Uint8Array | undefined
 }
 
 export type SessionEvent =

@@ -2,7 +2,7 @@
  * bittorrent-protocol, kept on a short leash. Of what a peer sends it is shown the handshake and those messages that we
  * read, each whole and of a valid length; of its own accord it would reject requests (BEP 6), end itself on fast
  * messages without the fast bit, and decode extension handshakes without bounds. What it sends is our handshake, our
- * extension handshake, have-none and metadata requests: no keep-alive, since a session ends before the two minutes of
+ * extension handshake, have-none, metadata requests and, to who dialled us, metadata: no keep-alive, since a session ends before the two minutes of
  * BEP 3 are over.
  */
 import { Buffer } from 'node:buffer'
@@ -62,10 +62,24 @@ const READ: ReadonlyMap<number, number | undefined> = new Map([
   [EXTENDED, undefined],
 ])
 
-export function createGuardedWire(handlers: WireHandlers, { clientName }: { clientName: string }): GuardedWire {
+export interface WireOptions {
+  clientName: string
+  /** `p` and `metadata_size` of our extension handshake. */
+  listenPort?: number | undefined
+  metadataSize?: number | undefined
+}
+
+export function createGuardedWire(
+  handlers: WireHandlers,
+  { clientName, listenPort, metadataSize }: WireOptions,
+): GuardedWire {
   const wire = new Wire()
   let reserved = ''
-  wire.extendedHandshake = { v: clientName }
+  wire.extendedHandshake = {
+    v: clientName,
+    ...(listenPort !== undefined && { p: listenPort }),
+    ...(metadataSize !== undefined && { metadata_size: metadataSize }),
+  }
   wire.on('data', (bytes: Uint8Array) => handlers.send(bytes))
   wire.on('error', () => {})
   wire.on('handshake', (infoHash: string, peerId: string, { extended }: { extended: boolean }) => {

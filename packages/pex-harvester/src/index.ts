@@ -1,3 +1,5 @@
 export type * from './contract.ts'
 export * from './harvester.ts'
+export * from './listener.ts'
+export { OURSELVES } from './session.ts'
 export * from './utp/utp.ts'

@@ -22,6 +22,7 @@ import { type ExtensionFacts, readExtensionHandshake } from './extension-handsha
 import { createFrameGuard } from './frame-guard.ts'
 import { createGuardedWire, type GuardedWire, type PeerHandshake } from './guarded-wire.ts'
 import { createMetadataErrand, type MetadataErrand } from './metadata-errand.ts'
+import { createMetadataService } from './metadata-service.ts'
 import { MseError } from './mse/handshake.ts'
 import { createPexLog, type PexLog } from './pex-log.ts'
 import { createRoleReader, type RoleVerdict } from './role.ts'
@@ -41,7 +42,9 @@ export interface SessionComponents {
 }
 
 export interface SessionOptions extends HarvesterOptions {
+  /** Whom we dialled; of who dialled us the address, with a port that it only sends from. */
   peer: Endpoint
+  isInbound?: boolean
   connection: Connection
   /** For the peer's handshake, MSE included. */
   handshakeMs: number
@@ -50,7 +53,7 @@ export interface SessionOptions extends HarvesterOptions {
   visit: VisitOptions
 }
 
-/** The visit but for what its attempts amount to. */
+/** The visit but for what its attempts amount to. Its peer is an endpoint of who dialled us only when there is a listenPort. */
 export type SessionResult = Omit<Visit, 'atMs' | 'durationMs' | 'refuted' | 'attempts'> & {
   /** The peer answered for another swarm, or closed after our handshake and before its own. */
   readonly rejection: 'foreign-swarm' | 'closed' | undefined
@@ -63,6 +66,9 @@ export interface Session {
    */
   run(): AsyncGenerator<SessionEvent, SessionResult>
 }
+
+/** `detail` of a session with ourselves. */
+export const OURSELVES = 'ourselves'
 
 export function createSession(components: SessionComponents, options: SessionOptions): Session {
   return new WireSession(components, options)
@@ -86,7 +92,9 @@ class WireSession implements Session {
   readonly #ourPeerId: string
   readonly #guard = createFrameGuard()
   readonly #role = createRoleReader()
-  readonly #pex: PexLog
+  #pex: PexLog | undefined
+  /** Where the peer listens; who dialled us has to say it. */
+  #endpoint: Endpoint | undefined
   readonly #wire: GuardedWire
   readonly #metadata: MetadataErrand
   #events: SessionEvent[] = []
@@ -109,7 +117,8 @@ class WireSession implements Session {
     this.#stream = options.connection.stream
     this.#openedMs = components.clock.monotonic()
     this.#ourPeerId = Buffer.from(options.peerId).toString('hex')
-    this.#pex = createPexLog(components, { swarm: options.visit.swarm, teller: options.peer })
+    this.#endpoint = options.isInbound ? undefined : options.peer
+    const info = options.visit.metadata?.()
     this.#wire = createGuardedWire(
       {
         send: (bytes) => this.#send(bytes),
@@ -129,15 +138,17 @@ class WireSession implements Session {
         extensionHandshake: (payload) => this.#onExtensionHandshake(payload),
         metadata: (payload) => {
           this.#metadata.receive(payload, this.#clock.monotonic())
+          service?.receive(payload, this.#facts?.metadataId)
           this.#news = true
         },
         pex: (payload) => this.#onPex(payload),
       },
-      { clientName: options.clientName },
+      { clientName: options.clientName, listenPort: options.listenPort, metadataSize: info?.length },
     )
     const send = (id: number, payload: Uint8Array) => this.#wire.extended(id, payload)
     const tell = (event: SessionEvent) => this.#emit(event)
     this.#metadata = createMetadataErrand({ meter: components.meter, send, tell }, options.visit)
+    const service = info && createMetadataService({ meter: components.meter, send }, { info })
   }
 
   async *run(): AsyncGenerator<SessionEvent, SessionResult> {
@@ -229,11 +240,12 @@ class WireSession implements Session {
       return
     }
     if (handshake.peerId === this.#ourPeerId) {
-      this.#end({ outcome: 'forbidden', detail: 'ourselves' })
+      this.#end({ outcome: 'forbidden', detail: OURSELVES })
       return
     }
     this.#handshake = { ...handshake, atMs: this.#clock.monotonic() }
-    this.#components.gate.policy.vouch('peer', this.#options.peer)
+    // A port that it sends from earns no further ones.
+    if (this.#endpoint !== undefined) this.#components.gate.policy.vouch('peer', this.#endpoint)
     this.#emit({ type: 'handshaken', atMs: this.#clock.now(), peerId: handshake.peerId })
   }
 
@@ -245,6 +257,12 @@ class WireSession implements Session {
     }
     this.#news = true
     this.#facts = facts
+    if (this.#endpoint !== undefined || facts.listenPort === undefined) return
+    const peer = { address: this.#options.peer.address, port: facts.listenPort }
+    this.#endpoint = peer
+    const { swarm } = this.#visit
+    const told = { atMs: this.#clock.now(), swarm, channel: 'inbound', teller: { kind: 'self' }, peer } as const
+    this.#emit({ type: 'observation', observation: { ...told, flags: peer.port === 1 ? ['suspect-port'] : [] } })
   }
 
   #onPort(port: number): void {
@@ -256,6 +274,12 @@ class WireSession implements Session {
   #onPex(payload: Uint8Array): void {
     if (this.#visit.private()) return
     this.#news = true
+    if (this.#endpoint === undefined) {
+      // Nobody who could be named as the teller.
+      this.#components.meter.count('pex.without-teller')
+      return
+    }
+    this.#pex ??= createPexLog(this.#components, { swarm: this.#visit.swarm, teller: this.#endpoint })
     const observations = this.#pex.read(payload, this.#clock.now())
     if (this.#pex.messages > 0) this.#firstPexMs ??= this.#clock.monotonic()
     for (const observation of observations) this.#emit({ type: 'observation', observation })
@@ -310,14 +334,14 @@ class WireSession implements Session {
     const { role, progress } = this.#verdict(endedMs, waited)
     return {
       swarm: this.#visit.swarm,
-      peer,
+      peer: this.#endpoint ?? peer,
       outcome,
       opened: true,
       handshaken: peerId !== undefined,
       rejection,
       transport: connection.transport,
       encryption: connection.encryption,
-      pexAdded: this.#pex.added,
+      pexAdded: this.#pex?.added ?? 0,
       bytesIn: this.#stream.bytesRead,
       bytesOut: this.#stream.bytesWritten,
       ...present({
