@@ -89,7 +89,7 @@ async function openAndRun(request: RoundRequest, keep: (outcome: RoundOutcome) =
   await using mapper = await openMapper(host, options, logger)
   const vantage = hostname()
   const opened = await store?.startRound({ atMs: host.clock.now(), vantage, command: request.command })
-  const stored = opened === undefined ? undefined : survivingWriter(opened)
+  const stored = opened === undefined ? undefined : survivingWriter(opened, geo)
   const signal = stored === undefined ? request.signal : AbortSignal.any([request.signal, stored.signal])
   const round = mapper.round(targets, { signal, deadlineMs: options.deadline, store: stored?.writer })
   let result: RoundResult

@@ -1,4 +1,8 @@
-/** A round outlives its store: when the store cannot be written any more, the round ends and is reported all the same. */
+/**
+ * A round outlives its store: when the store cannot be written any more, the round ends and is reported all the same.
+ * Sealing stores the places of the round's peers, which stay when their addresses expire.
+ */
+import type { Geo } from '@swarmatlas/core'
 import type { RoundWriter } from '@swarmatlas/peer-graph'
 
 export interface SurvivingWriter {
@@ -9,7 +13,7 @@ export interface SurvivingWriter {
   readonly failure: unknown
 }
 
-export function survivingWriter(writer: RoundWriter): SurvivingWriter {
+export function survivingWriter(writer: RoundWriter, geo: Geo): SurvivingWriter {
   const failed = new AbortController()
   const unlessFailed = async (write: () => Promise<void>) => {
     if (failed.signal.aborted) return
@@ -24,7 +28,11 @@ export function survivingWriter(writer: RoundWriter): SurvivingWriter {
       tracker: (torrent, report) => writer.tracker(torrent, report),
       ready: () => unlessFailed(() => writer.ready()),
       flush: () => unlessFailed(() => writer.flush()),
-      seal: (options) => unlessFailed(() => writer.seal(options)),
+      seal: (options) =>
+        unlessFailed(async () => {
+          await geo.load()
+          await writer.seal({ ...options, placeOf: (endpoint) => geo.place(endpoint) })
+        }),
     },
     signal: failed.signal,
     get failure() {

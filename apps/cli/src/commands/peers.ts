@@ -84,7 +84,7 @@ function reportOf(record: PeerRecord, geo: Geo): StoredPeerReport {
     firstSeenMs: record.firstSeenMs,
     lastSeenMs: record.lastSeenMs,
     lastOutcome: lastVisit?.outcome ?? 'not-tried',
-    place: geo.place(endpoint),
+    place: record.place ?? geo.place(endpoint),
     rounds: record.rounds,
   }
 }
