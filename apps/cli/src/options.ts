@@ -60,6 +60,13 @@ function parseStay(text: string): number {
   return ms
 }
 
+function parseListen(text: string): number {
+  const port = Number(text)
+  if (!/^\d+$/.test(text) || port < 1_024 || port > 65_535)
+    throw bad(`--listen: "${text}" is no port from 1024 to 65535`)
+  return port
+}
+
 function parseBind(text: string): string {
   const address = canonicalAddress(text)
   if (address === undefined) throw bad(`--bind: "${text}" is no IP address`)
@@ -80,6 +87,8 @@ export interface NetworkOptions {
   privateOk?: boolean
   allowPrivate?: boolean
   optOut?: string
+  blocklist?: string
+  listen?: number
   logLevel: LogLevel
 }
 
@@ -122,6 +131,12 @@ export function addNetworkOptions(command: Command, defaults: { depth: Depth; de
     .option('--private-ok', 'also map torrents marked private (an unlisted client can cost you your account)')
     .option('--allow-private', 'allow loopback and private addresses, for labs')
     .option('--opt-out <file>', 'addresses and CIDR ranges never to contact, one a line')
+    .option('--blocklist <file>', 'the same, as CIDR ranges or in the P2P format (name:first-last)')
+    .addOption(
+      new Option('--listen <port>', 'let peers call us there, over TCP and UDP; trackers are told it').argParser(
+        parseListen,
+      ),
+    )
     .addOption(logLevelOption())
 }
 

@@ -4,22 +4,26 @@ import { readFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import {
+  type Blocklist,
   endpointKey,
   type Geo,
   type GeoDatabase,
   type Host,
+  inboundConnections,
   type Logger,
   messageOf,
+  parseBlocklist,
   parseOptOut,
   SwarmatlasError,
   type SwarmatlasEvent,
   silentLogger,
   type Target,
 } from '@swarmatlas/core'
-import { nodeHost } from '@swarmatlas/core/node'
+import { descriptorLimit, nodeHost } from '@swarmatlas/core/node'
 import {
   createMapper,
   type Mapper,
+  type MapperOptions,
   ownEndpoints,
   type RoundResult,
   reportSwarm,
@@ -87,7 +91,7 @@ async function openAndRun(request: RoundRequest, keep: (outcome: RoundOutcome) =
       ? undefined
       : await openPeerGraph({ clock: host.clock, logger }, { dir: storeDir, create: true, command: request.command })
   await using mapper = await openMapper(host, options, logger)
-  const vantage = hostname()
+  const vantage = vantageOf(options)
   const opened = await store?.startRound({ atMs: host.clock.now(), vantage, command: request.command })
   const stored = opened === undefined ? undefined : survivingWriter(opened, geo)
   const signal = stored === undefined ? request.signal : AbortSignal.any([request.signal, stored.signal])
@@ -150,19 +154,36 @@ async function openMapper(host: Host, options: NetworkOptions, logger: Logger): 
       bootstrap: options.bootstrap,
       version,
       allowPrivate: options.allowPrivate ?? false,
-      optOut: options.optOut === undefined ? [] : parseOptOut(await readOptOut(options.optOut)),
+      optOut: options.optOut === undefined ? [] : parseOptOut(await readOption('opt-out', options.optOut)),
+      blocklist: await readBlocklist(options),
+      listen: await listenSettings(options),
       bind: options.bind,
       families: familiesOf(options),
     },
   )
 }
 
-async function readOptOut(path: string): Promise<string> {
+async function readOption(option: string, path: string): Promise<string> {
   try {
     return await readFile(path, 'utf8')
   } catch (error) {
-    throw new SwarmatlasError('BAD_OPTION', `--opt-out: cannot read ${path}: ${messageOf(error)}`, { cause: error })
+    throw new SwarmatlasError('BAD_OPTION', `--${option}: cannot read ${path}: ${messageOf(error)}`, { cause: error })
   }
+}
+
+async function readBlocklist({ blocklist: path }: NetworkOptions): Promise<Blocklist | undefined> {
+  return path === undefined ? undefined : parseBlocklist(await readOption('blocklist', path), `--blocklist ${path}`)
+}
+
+async function listenSettings({ listen: port, profile }: NetworkOptions): Promise<MapperOptions['listen']> {
+  if (port === undefined) return undefined
+  const { sessions } = profileOf(profile)
+  return { port, connections: inboundConnections({ descriptors: await descriptorLimit(), sessions }) }
+}
+
+/** Whom peers can call sees other peers: that is another place to look from. */
+function vantageOf({ listen }: NetworkOptions): string {
+  return listen === undefined ? hostname() : `${hostname()}, listening`
 }
 
 function isProcessAlive(pid: number): boolean {

@@ -104,6 +104,9 @@ describe.concurrent('a bad option', { timeout: 60_000 }, () => {
     [['--bind', '127.0.0.1', '--ipv6'], '--bind 127.0.0.1 is not an IPv6 address'],
     [['--json', '--ndjson'], "'--json' cannot be used with option '--ndjson'"],
     [['--opt-out', 'no-such-file'], '--opt-out: cannot read no-such-file'],
+    [['--blocklist', 'no-such-file'], '--blocklist: cannot read no-such-file'],
+    [['--listen', '80'], '--listen: "80" is no port from 1024 to 65535'],
+    [['--listen', 'any'], '--listen: "any" is no port'],
   ]
   for (const [args, ...words] of cases) {
     test(args.join(' '), async ({ cli }) => {
@@ -115,6 +118,12 @@ describe.concurrent('a bad option', { timeout: 60_000 }, () => {
     const file = join(cli.folder, 'opt-out.txt')
     writeFileSync(file, '192.0.2.0/24\nnot an address\n')
     expectRefusal(await cli.run(['lookup', HASH, '--opt-out', file]), 2, 'line 2: not an address')
+  })
+
+  test('a blocklist that is malformed names file and line', async ({ cli }) => {
+    const file = join(cli.folder, 'level1.p2p')
+    writeFileSync(file, 'Some company:192.0.2.0-192.0.2.9\nAnother:192.0.2.77\n')
+    expectRefusal(await cli.run(['lookup', HASH, '--blocklist', file]), 2, 'level1.p2p, line 2:')
   })
 
   test('of other commands', async ({ cli }) => {
