@@ -1,42 +1,25 @@
 /** `swarmatlas lookup`: one swarm, ad hoc. */
 import { SwarmatlasError } from '@swarmatlas/core'
-import { nodeClock } from '@swarmatlas/core/node'
-import { createGeo } from '@swarmatlas/geo'
 import { exitCodes } from '../exit-codes.ts'
-import { catchInterrupt } from '../interrupt.ts'
-import { stderrLogger } from '../logger.ts'
 import type { NetworkOptions, OutputOptions } from '../options.ts'
 import { print, printEvent, printJson } from '../output.ts'
-import { liveProgress, noProgress } from '../progress.ts'
-import { type RoundOutcome, runOneRound } from '../session.ts'
+import type { RoundOutcome } from '../session.ts'
 import { swarmText } from '../swarm-text.ts'
 import { readTarget } from '../targets.ts'
 import { columnsOf, styleFor } from '../terminal.ts'
+import { watchRound } from '../watched-round.ts'
 
 export async function lookup(
   text: string,
   options: NetworkOptions & OutputOptions & { store?: string },
 ): Promise<number> {
   const target = await readTarget(text)
-  const human = !options.json && !options.ndjson
-  using progress = human
-    ? liveProgress({ clock: nodeClock, stream: process.stderr, style: styleFor(process.stderr) }, { showPeers: true })
-    : noProgress
-  using interrupt = catchInterrupt(() => progress.say('finishing; Ctrl-C again to stop now'))
-  const outcome = await runOneRound({
-    targets: [target],
+  const { outcome, interrupted } = await watchRound([target], {
+    command: 'lookup',
     options,
     storeDir: options.store,
-    command: 'lookup',
-    geo: createGeo(),
-    logger: stderrLogger({ level: options.logLevel, write: (line) => process.stderr.write(`${line}\n`) }),
-    signal: interrupt.signal,
-    onEvent(event) {
-      progress.onEvent(event)
-      if (options.ndjson) printEvent(event)
-    },
+    showPeers: true,
   })
-  progress[Symbol.dispose]()
   const [report] = outcome.swarms
   if (report === undefined) throw new SwarmatlasError('BAD_TARGET', 'nothing to look up')
   if (options.json) await printJson(report)
@@ -45,7 +28,7 @@ export async function lookup(
     const style = styleFor(process.stdout)
     await print(`${swarmText(report, { style, columns: columnsOf(process.stdout), database: outcome.database })}\n`)
   }
-  return exitCode(outcome, interrupt.interrupted)
+  return exitCode(outcome, interrupted)
 }
 
 /**

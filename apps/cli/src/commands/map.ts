@@ -1,17 +1,12 @@
 /** `swarmatlas map`: one round over many swarms into a store, then a report and a world map. */
 import { SwarmatlasError, type Target, wireHashes } from '@swarmatlas/core'
-import { nodeClock } from '@swarmatlas/core/node'
-import { createGeo } from '@swarmatlas/geo'
-import { catchInterrupt } from '../interrupt.ts'
-import { stderrLogger } from '../logger.ts'
 import { checkOutput, writeMap } from '../map-files.ts'
 import type { NetworkOptions, OutputOptions } from '../options.ts'
 import { print, printEvent, printJson } from '../output.ts'
-import { liveProgress, noProgress } from '../progress.ts'
 import { roundText } from '../round-text.ts'
-import { runOneRound } from '../session.ts'
 import { readTarget, readTargetList } from '../targets.ts'
 import { columnsOf, styleFor } from '../terminal.ts'
+import { watchRound } from '../watched-round.ts'
 import { exitCode } from './lookup.ts'
 
 export interface MapOptions extends NetworkOptions, OutputOptions {
@@ -24,25 +19,12 @@ export interface MapOptions extends NetworkOptions, OutputOptions {
 export async function map(texts: string[], options: MapOptions): Promise<number> {
   const targets = await readTargets(texts, options.list)
   if (options.output !== undefined) await checkOutput(options.output)
-  const human = !options.json && !options.ndjson
-  using progress = human
-    ? liveProgress({ clock: nodeClock, stream: process.stderr, style: styleFor(process.stderr) }, { showPeers: false })
-    : noProgress
-  using interrupt = catchInterrupt(() => progress.say('finishing; Ctrl-C again to stop now'))
-  const outcome = await runOneRound({
-    targets,
+  const { outcome, interrupted } = await watchRound(targets, {
+    command: 'map',
     options,
     storeDir: options.store,
-    command: 'map',
-    geo: createGeo(),
-    logger: stderrLogger({ level: options.logLevel, write: (line) => process.stderr.write(`${line}\n`) }),
-    signal: interrupt.signal,
-    onEvent(event) {
-      progress.onEvent(event)
-      if (options.ndjson) printEvent(event)
-    },
+    showPeers: false,
   })
-  progress[Symbol.dispose]()
   // A map that cannot be written must not cost the report.
   const { files, failure } = await writeMap(outcome, {
     output: options.output,
@@ -61,7 +43,7 @@ export async function map(texts: string[], options: MapOptions): Promise<number>
     await print(`${[text, ...files.slice(0, 1)].join('\n\n')}\n`)
   }
   if (failure !== undefined) throw failure
-  return exitCode(outcome, interrupt.interrupted)
+  return exitCode(outcome, interrupted)
 }
 
 /** All targets of a command line, each torrent once. */

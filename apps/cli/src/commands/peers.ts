@@ -6,10 +6,7 @@ import {
   evidenceLevels,
   type Geo,
   type InfoHash,
-  parseInfoHash,
-  parseInfoHashV2,
   SwarmatlasError,
-  truncatedV2,
 } from '@swarmatlas/core'
 import { createGeo } from '@swarmatlas/geo'
 import type { PeerReport } from '@swarmatlas/mapper'
@@ -19,12 +16,10 @@ import type { OutputOptions } from '../options.ts'
 import { print, printJson } from '../output.ts'
 import { peerColumns, peerRow } from '../peer-table.ts'
 import { openStore } from '../store.ts'
+import { checkStoreFilter, parseStoreFilter, type StoreFilterOptions } from '../store-filter.ts'
 import { columnsOf, styleFor, table } from '../terminal.ts'
 
-export interface PeersOptions extends OutputOptions {
-  store: string
-  swarm?: string
-  round?: string
+export interface PeersOptions extends OutputOptions, StoreFilterOptions {
   channel?: string
   evidence?: string
   role?: string
@@ -34,14 +29,10 @@ export interface PeersOptions extends OutputOptions {
 type StoredPeerReport = PeerReport & { swarm: InfoHash; rounds: number }
 
 export async function peers(options: PeersOptions): Promise<number> {
-  const filter = { swarm: swarmOf(options.swarm), round: roundOf(options.round) }
+  const filter = parseStoreFilter(options)
   const matches = matcher(options)
   await using store = await openStore(options.store, 'peers')
-  if (filter.swarm !== undefined && (await store.torrent(filter.swarm)) === undefined) {
-    throw new SwarmatlasError('BAD_OPTION', `--swarm: ${filter.swarm} is not in ${options.store}`, {
-      hint: 'swarmatlas swarms lists what is',
-    })
-  }
+  await checkStoreFilter(store, filter)
   const geo = createGeo()
   const { attribution } = await geo.load()
   let found = 0
@@ -103,20 +94,4 @@ function matcher({ channel, evidence, role, country }: PeersOptions): (peer: Pee
 function oneOf(option: string, value: string | undefined, allowed: readonly string[]): void {
   if (value === undefined || allowed.includes(value)) return
   throw new SwarmatlasError('BAD_OPTION', `--${option}: "${value}" is none of ${allowed.join(', ')}`)
-}
-
-function swarmOf(text: string | undefined): InfoHash | undefined {
-  if (text === undefined) return undefined
-  const v2 = parseInfoHashV2(text)
-  const hash = v2 === undefined ? parseInfoHash(text) : truncatedV2(v2)
-  if (hash === undefined)
-    throw new SwarmatlasError('BAD_OPTION', `--swarm: "${text}" is no info-hash of 40 or 64 hex digits`)
-  return hash
-}
-
-function roundOf(text: string | undefined): number | 'latest' | undefined {
-  if (text === undefined || text === 'latest') return text
-  if (!/^[1-9]\d*$/.test(text))
-    throw new SwarmatlasError('BAD_OPTION', `--round: "${text}" is neither a number nor "latest"`)
-  return Number(text)
 }
