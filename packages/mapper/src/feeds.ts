@@ -11,6 +11,7 @@ import {
   sleep,
   type TrackerReport,
 } from '@swarmatlas/core'
+import type { InboundSession, Listener } from '@swarmatlas/pex-harvester'
 import type { RoundContext } from './context.ts'
 import { readAll } from './read-all.ts'
 import type { Swarm } from './swarm.ts'
@@ -117,5 +118,33 @@ export async function feedFromTracker(
     swarm.trackers.push(report)
     context.store?.tracker(swarm.id, report)
     await context.emit({ type: 'tracker', atMs: clock.now(), torrent: swarm.id, ...report })
+  }
+}
+
+export interface Calls {
+  readonly hash: InfoHash
+  readonly answer: (caller: InboundSession) => void
+  /** When somebody new called last, monotonic. */
+  readonly lastMs: () => number
+}
+
+/** Answers the peers that call for one wire hash, until nobody new has called for a while. */
+export async function feedFromCallers(
+  { clock, settings }: RoundContext,
+  listener: Listener,
+  { hash, answer, lastMs }: Calls,
+  signal: AbortSignal,
+): Promise<void> {
+  const { quietMs = limits.inboundQuietMs } = settings.listen ?? {}
+  const untilMs = clock.monotonic() + Math.max(limits.inboundListenMs, quietMs)
+  const stop = listener.serve(hash, answer)
+  try {
+    for (;;) {
+      const restMs = Math.min(lastMs() + quietMs, untilMs) - clock.monotonic()
+      if (restMs <= 0) return
+      await sleep(clock, restMs, signal)
+    }
+  } finally {
+    stop()
   }
 }

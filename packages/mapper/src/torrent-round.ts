@@ -18,9 +18,10 @@ import {
   type TorrentInfo,
   type Visit,
 } from '@swarmatlas/core'
-import type { DialHints, InboundSession, Listener, SessionEvent } from '@swarmatlas/pex-harvester'
+import type { InboundSession, SessionEvent } from '@swarmatlas/pex-harvester'
 import type { RoundContext } from './context.ts'
-import { type FeedTarget, feedFromDht, feedFromTracker } from './feeds.ts'
+import { hintsOf, wireHashFor } from './dialling.ts'
+import { type FeedTarget, feedFromCallers, feedFromDht, feedFromTracker } from './feeds.ts'
 import { createGathering, type Gathering } from './gathering.ts'
 import { readAll } from './read-all.ts'
 import type { PeerState, Swarm } from './swarm.ts'
@@ -137,8 +138,13 @@ class TorrentRound implements FeedTarget {
 
   /** Starts the feeds of one wire hash. */
   #open(hash: InfoHash): void {
-    const { trackers, dht, listener } = this.#context
-    if (listener !== undefined) this.#tasks.start(() => this.#listen(listener, hash))
+    const { clock, trackers, dht, listener } = this.#context
+    if (listener !== undefined) {
+      this.#calledMs = clock.monotonic()
+      const answer = (caller: InboundSession) => this.#tasks.start(() => this.#answer(caller))
+      const calls = { hash, answer, lastMs: () => this.#calledMs }
+      this.#tasks.start(() => feedFromCallers(this.#context, listener, calls, this.#contact.signal))
+    }
     if (trackers !== undefined) {
       for (const url of this.swarm.target.trackers) {
         this.#tasks.start(() => feedFromTracker(this.#context, this, url, hash, this.#contact.signal))
@@ -286,24 +292,6 @@ class TorrentRound implements FeedTarget {
     }
   }
 
-  /** Answers the peers that call for one wire hash, until nobody new has called for a while. */
-  async #listen(listener: Listener, hash: InfoHash): Promise<void> {
-    const { clock, settings } = this.#context
-    const { quietMs = limits.inboundQuietMs } = settings.listen ?? {}
-    const untilMs = clock.monotonic() + Math.max(limits.inboundListenMs, quietMs)
-    this.#calledMs = clock.monotonic()
-    const stop = listener.serve(hash, (session) => this.#tasks.start(() => this.#answer(session)))
-    try {
-      for (;;) {
-        const restMs = Math.min(this.#calledMs + quietMs, untilMs) - clock.monotonic()
-        if (restMs <= 0) return
-        await sleep(clock, restMs, this.#contact.signal)
-      }
-    } finally {
-      stop()
-    }
-  }
-
   async #answer(caller: InboundSession): Promise<void> {
     const { swarm } = this
     const { signal } = swarm.isPrivate ? this.#contact : this.#public
@@ -405,16 +393,4 @@ class TorrentRound implements FeedTarget {
 
 function counted(count: number, what: string): string {
   return `${count} ${what}${count === 1 ? '' : 's'}`
-}
-
-/** The hash under which the peer was named; a hybrid's endpoint is dialled once, not per hash. */
-function wireHashFor(peer: PeerState, swarm: Swarm): InfoHash {
-  return swarm.wireHashes.find((hash) => peer.swarms.has(hash)) ?? swarm.id
-}
-
-function hintsOf({ pex, visit }: PeerState): DialHints {
-  return {
-    ...(pex && { prefersEncryption: pex.prefersEncryption, utp: pex.utp }),
-    ...(visit?.handshaken && { worked: { transport: visit.transport, encryption: visit.encryption } }),
-  }
 }

@@ -1,5 +1,18 @@
 /** Rounds that peers call in to. */
-import { encodeBencode, endpointKey, infoHashBytes, limits, profiles, targetFromTorrentFile } from '@swarmatlas/core'
+import {
+  countingMeter,
+  createAddressPolicy,
+  createGate,
+  encodeBencode,
+  endpointKey,
+  type Host,
+  infoHashBytes,
+  limits,
+  profiles,
+  type TcpStream,
+  targetFromTorrentFile,
+} from '@swarmatlas/core'
+import { createUtp } from '@swarmatlas/pex-harvester'
 import type { SimTorrent } from '@swarmatlas/sim-swarm'
 import { describe, expect, test } from 'vitest'
 import { endpointsOf, keysOf, oneTorrent, someone } from './rig.ts'
@@ -19,16 +32,32 @@ function framed(id: number, payload: Uint8Array): Uint8Array {
   return bytes
 }
 
+const there = { address: US, port: PORT }
+const { signal } = new AbortController()
+
+function overTcp(host: Host): Promise<TcpStream | undefined> {
+  return host.tcp.connect(there, { signal }).catch(() => undefined)
+}
+
+async function overUtp(host: Host): Promise<TcpStream | undefined> {
+  const meter = countingMeter()
+  const policy = createAddressPolicy(host, { profile: profiles.lab, allowPrivate: true })
+  const utp = createUtp({ ...host, gate: createGate({ host, policy, meter }), meter })
+  const dialled = await utp.connect(there, { purpose: 'peer', timeoutMs: 5_000, signal })
+  if (!dialled.ok) return undefined
+  dialled.stream.once('close', () => void utp.close())
+  return dialled.stream
+}
+
 /** A peer behind a NAT: it calls `afterMs` from now and says that it has nothing; what it hears in return. */
 async function callIn(
   { network }: Simulated,
   torrent: SimTorrent,
-  { afterMs = 2_000, p = 51_413, address = HIDDEN } = {},
+  { afterMs = 2_000, p = 51_413, address = HIDDEN, dial = overTcp } = {},
 ): Promise<Buffer> {
   const host = network.host(address)
   await new Promise((resolve) => setTimeout(resolve, afterMs))
-  const { signal } = new AbortController()
-  const stream = await host.tcp.connect({ address: US, port: PORT }, { signal }).catch(() => undefined)
+  const stream = await dial(host)
   if (stream === undefined) return Buffer.alloc(0)
   const heard: Buffer[] = []
   stream.on('error', () => {}).on('data', (chunk: Buffer) => heard.push(chunk))
@@ -97,6 +126,16 @@ describe('a peer that can only call', () => {
         expect(report.peers).toMatchObject([{ address, port: p, inbound: true, evidence: 'role-known' }])
       },
     ))
+
+  test('over uTP, on the port that is the DHT’s too', () =>
+    simulate(some, async (simulated) => {
+      const { torrent, open } = simulated
+      const rig = await open(LISTEN)
+      const [{ report }] = await Promise.all([rig.map([torrent.magnet]), callIn(simulated, torrent, { dial: overUtp })])
+      expect(report.peers.find(({ address }) => address === HIDDEN)).toMatchObject({
+        ...{ port: 51_413, inbound: true, evidence: 'role-known', transport: 'utp' },
+      })
+    }))
 })
 
 test('the round ends when nobody new has called for a while, and does not wait for the dead', () =>
