@@ -7,7 +7,7 @@ import { readdir, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { addressBytes, type Clock, type Endpoint, endpointKey, limits } from '@swarmatlas/core'
 import { isoWeek, weekEndMs } from './iso-week.ts'
-import { type LevelOptions, LevelStore, type Write } from './level-store.ts'
+import { type LevelOptions, LevelStore, type NumberedSpace, type Write } from './level-store.ts'
 import { Lru } from './lru.ts'
 import {
   type AddressEntry,
@@ -40,6 +40,8 @@ export interface AddressBookComponents {
   /** Makes sure, across crashes, that no number below `firstFree` is given out again. */
   reserve(firstFree: number): Promise<void>
 }
+
+const endpoints: NumberedSpace = { keyOf: keys.endpoint, rangeFrom: ranges.endpointsFrom, numberOf: lastPeer }
 
 /** An endpoint to number, with its node id where it spoke as a DHT node. */
 export type Met = Pick<AddressEntry, 'endpoint'> & Partial<Pick<AddressEntry, 'nodeId'>>
@@ -148,16 +150,12 @@ export class AddressBook {
     }
     for (const book of unknown.size === 0 ? [] : await this.#others('')) {
       if (unknown.size === 0) break
-      const asked = [...unknown]
-      const values = await book.getMany(asked.map(keys.endpoint))
-      asked.forEach((number, i) => {
-        const value = values[i]
-        if (value === undefined) return
+      for (const [number, value] of await book.getNumbered([...unknown], endpoints)) {
         unknown.delete(number)
         const entry = parseAddressValue(value)
         entries.set(number, entry)
         this.#entries.set(number, entry)
-      })
+      }
     }
     return entries
   }

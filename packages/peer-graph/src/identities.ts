@@ -6,8 +6,11 @@ import { type Endpoint, limits, type Place } from '@swarmatlas/core'
 import { ByteReader, ByteWriter } from './bytes.ts'
 import type { Facts } from './facts.ts'
 import { fromJson, toJson } from './json-row.ts'
-import type { LevelStore, Write } from './level-store.ts'
-import { keys } from './schema.ts'
+import type { LevelStore, NumberedSpace, Write } from './level-store.ts'
+import { Lru } from './lru.ts'
+import { keys, lastPeer, ranges } from './schema.ts'
+
+const identities: NumberedSpace = { keyOf: keys.identity, rangeFrom: ranges.identitiesFrom, numberOf: lastPeer }
 
 export type PlaceOf = (endpoint: Endpoint) => Place | null
 
@@ -48,8 +51,18 @@ export async function sealIdentities(
       sealed++
     }
     await week.write(writes)
+    caches.delete(week)
   }
   return { sealed, expired }
+}
+
+const caches: WeakMap<LevelStore, Lru<number, Identity>> = new WeakMap()
+
+/** Emptied when the week is written to. */
+function cacheOf(week: LevelStore): Lru<number, Identity> {
+  const cache = caches.get(week) ?? new Lru<number, Identity>(limits.addressCacheEntries)
+  caches.set(week, cache)
+  return cache
 }
 
 /** Of the first of `weeks` that has them; a place goes before none. */
@@ -62,10 +75,17 @@ export async function identitiesOf(
   let open = [...numbers]
   for (const week of weeks) {
     if (open.length === 0) break
-    const values = await week.getMany(open.map(keys.identity))
-    for (const [i, number] of open.entries()) {
-      const value = values[i]
-      if (value !== undefined) found.set(number, await decode(facts, value))
+    const cache = cacheOf(week)
+    const unknown: number[] = []
+    for (const number of open) {
+      const identity = cache.get(number)
+      if (identity === undefined) unknown.push(number)
+      else found.set(number, identity)
+    }
+    for (const [number, value] of await week.getNumbered(unknown, identities)) {
+      const identity = await decode(facts, value)
+      cache.set(number, identity)
+      found.set(number, identity)
     }
     open = open.filter((number) => (found.get(number)?.place ?? null) === null)
   }

@@ -21,6 +21,14 @@ export interface LevelOptions {
   readonly onBatch?: ((dir: string) => void) | undefined
 }
 
+/** Keys that end in a number. */
+export interface NumberedSpace {
+  keyOf(number: number): Buffer
+  /** From the number to the end of the space. */
+  rangeFrom(number: number): KeyRange
+  numberOf(key: Buffer): number
+}
+
 const CHECKSUM_BYTES = 4
 
 export class LevelStore {
@@ -87,6 +95,35 @@ export class LevelStore {
     } catch (error) {
       throw storeError(this.dir, error)
     }
+  }
+
+  /**
+   * The values of numbers in an ordered space. Where most numbers of a stretch are asked for, the stretch is read through,
+   * which takes a fraction of the time.
+   */
+  async getNumbered(
+    numbers: readonly number[],
+    { keyOf, rangeFrom, numberOf }: NumberedSpace,
+  ): Promise<Map<number, Buffer>> {
+    const found = new Map<number, Buffer>()
+    const asked = [...numbers].sort((a, b) => a - b)
+    const [first = 0, last = 0] = [asked[0], asked.at(-1)]
+    if (asked.length < 64 || last - first > 2 * asked.length) {
+      const values = await this.getMany(asked.map(keyOf))
+      values.forEach((value, i) => {
+        if (value !== undefined) found.set(asked[i] as number, value)
+      })
+      return found
+    }
+    const wanted = new Set(asked)
+    for await (const rows of this.rows(rangeFrom(first), { batch: Math.min(last - first + 1, limits.storeReadRows) })) {
+      for (const [key, value] of rows) {
+        const number = numberOf(key)
+        if (number > last) return found
+        if (wanted.has(number)) found.set(number, value)
+      }
+    }
+    return found
   }
 
   /** A value with a checksum, or as stores before schema 2 wrote it, without. */
