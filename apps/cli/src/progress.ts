@@ -53,7 +53,7 @@ export function liveProgress(
       stream.write(style.dim(cut(line(), columnsOf(stream) - 1)))
       drawn = true
     } else {
-      stream.write(`${line()}\n`)
+      stream.write(`${cut(line(), columnsOf(stream))}\n`)
     }
     timer = clock.timer(stream.isTTY ? REDRAW_MS : PLAIN_LINE_MS, draw, { keepAlive: false })
   }
