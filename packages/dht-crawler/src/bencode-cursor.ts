@@ -8,7 +8,7 @@ const DIGIT_9 = 0x39
 const MINUS = 0x2d
 export const DICT = 0x64
 export const END = 0x65
-export const INTEGER = 0x69
+const INTEGER = 0x69
 export const LIST = 0x6c
 
 /** Longer ones name nothing that is in a datagram, and would pass what a double holds exactly. */

@@ -15,7 +15,7 @@ export interface CountedPeer {
   readonly alsoAt: readonly Alias[]
 }
 
-export function swappedPort({ address, port }: Endpoint): Endpoint {
+function swappedPort({ address, port }: Endpoint): Endpoint {
   return { address, port: ((port & 0xff) << 8) | (port >> 8) }
 }
 

@@ -1,7 +1,7 @@
 import type { Duplex } from 'node:stream'
 import { decodeBencode, type Encodable, encodeBencode, type InfoHash, infoHashBytes } from '@swarmatlas/core'
 
-export const PEER_ID: Uint8Array = Buffer.from('-TR4060-abcdefghijkl')
+const PEER_ID: Uint8Array = Buffer.from('-TR4060-abcdefghijkl')
 /** The ids under which the scripted peer wants its extension messages. */
 export const PEER_METADATA = 3
 export const PEER_PEX = 7
