@@ -4,7 +4,7 @@
  * again in a later week, its row is copied into that week's book.
  */
 import { readdir, rename, rm } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { addressBytes, type Clock, type Endpoint, endpointKey, limits } from '@swarmatlas/core'
 import { isoWeek, weekEndMs } from './iso-week.ts'
 import { type LevelOptions, LevelStore, type NumberedSpace, type Write } from './level-store.ts'
@@ -223,9 +223,13 @@ export class AddressBook {
     })
   }
 
-  /** All books, by name; for reading alone. */
-  stores(): Promise<LevelStore[]> {
-    return this.#others('')
+  /** The directories of all books. */
+  dirs(): string[] {
+    return [...this.#weeks].map((week) => this.#dirOf(week))
+  }
+
+  storeIn(dir: string): Promise<LevelStore> {
+    return this.#book(basename(dir).slice('book-'.length))
   }
 
   async #rewrite(week: string, book: LevelStore, without: ReadonlySet<number>): Promise<void> {

@@ -38,8 +38,8 @@ export async function commit(facts: Facts, rows: LevelStore, group: number, buff
     wireNumbers.set(torrent + swarm, wire)
     return wire
   }
-  for (const { torrent, observation, row } of buffer.observations.values()) {
-    const { swarm, channel, peer, teller } = observation
+  for (const { torrent, observation, peerKey, row } of buffer.observations.values()) {
+    const { swarm, channel, teller } = observation
     const wire = wireNumbers.get(torrent + swarm) ?? (await wireOf(torrent, swarm))
     const number =
       teller.kind === 'self'
@@ -48,7 +48,8 @@ export async function commit(facts: Facts, rows: LevelStore, group: number, buff
           ? await trackers.number(trackerName(teller.url))
           : numberOf(teller.endpoint)
     const ref: TellerRef = { kind: teller.kind, number }
-    writes.push([keys.observation({ wire, peer: numberOf(peer), channel, teller: ref, group }), encodeRow(row)])
+    const peer = numbers.get(peerKey) as number
+    writes.push([keys.observation({ wire, peer, channel, teller: ref, group }), encodeRow(row)])
   }
   for (const { torrent, visit } of buffer.visits) {
     const wire = await wireOf(torrent, visit.swarm)
@@ -69,8 +70,8 @@ function endpointsOf(buffer: RoundBuffer): Map<string, Met> {
     const key = endpointKey(endpoint)
     met.set(key, { endpoint, nodeId: nodeId ?? met.get(key)?.nodeId })
   }
-  for (const { observation } of buffer.observations.values()) {
-    add(observation.peer)
+  for (const { observation, peerKey } of buffer.observations.values()) {
+    if (!met.has(peerKey)) met.set(peerKey, { endpoint: observation.peer })
     const { teller } = observation
     if (teller.kind === 'dht-node') add(teller.endpoint, teller.id)
     else if (teller.kind === 'peer') add(teller.endpoint)

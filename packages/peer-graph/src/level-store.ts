@@ -4,6 +4,7 @@ import { Level } from 'level'
 import { crc32c } from './checksum.ts'
 import type { KeyRange } from './schema.ts'
 import { damagedError, isLocked, storeError } from './store-errors.ts'
+import { damagedTables } from './table-file.ts'
 
 export type Row = readonly [key: Buffer, value: Buffer]
 /** A value of null deletes the key. */
@@ -48,6 +49,8 @@ export class LevelStore {
   /** Rejects with SwarmatlasError, or as `onLocked` decides when another opener has it. */
   static async open(dir: string, options: LevelOptions, onLocked?: () => Promise<never>): Promise<LevelStore> {
     const { compression, onBatch } = options
+    // LevelDB itself would leave out what it cannot find in a damaged file, or end the process.
+    for await (const { path, what } of damagedTables(dir)) throw damagedError(path, what)
     const db = new Level<Buffer, Buffer>(dir, {
       keyEncoding: 'buffer',
       valueEncoding: 'buffer',

@@ -14,6 +14,9 @@ export interface BufferedObservation {
   readonly torrent: InfoHash
   /** The first one; times, count and flags of all are in `row`. */
   readonly observation: Observation
+  /** endpointKey of its peer, made once: there are millions. */
+  readonly peerKey: string
+  readonly key: string
   row: ObservationRow
 }
 
@@ -28,7 +31,10 @@ export class RoundBuffer {
   }
 
   observe(torrent: InfoHash, observation: Observation): void {
-    this.#add({ torrent, observation, row: rowOf(observation) })
+    const { swarm, channel, teller, peer } = observation
+    const peerKey = endpointKey(peer)
+    const key = `${swarm} ${channel} ${peerKey} ${tellerKey(teller)}`
+    this.#add({ torrent, observation, peerKey, key, row: rowOf(observation) })
   }
 
   /** Takes all that `later` holds. */
@@ -40,10 +46,8 @@ export class RoundBuffer {
   }
 
   #add(entry: BufferedObservation): void {
-    const { swarm, channel, teller, peer } = entry.observation
-    const key = `${swarm} ${channel} ${endpointKey(peer)} ${tellerKey(teller)}`
-    const known = this.observations.get(key)
-    if (known === undefined) this.observations.set(key, entry)
+    const known = this.observations.get(entry.key)
+    if (known === undefined) this.observations.set(entry.key, entry)
     else known.row = mergeRows(known.row, entry.row)
   }
 }

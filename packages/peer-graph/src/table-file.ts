@@ -3,8 +3,23 @@
  * with a type and a masked CRC-32C behind it, listed in an index that a footer of 48 bytes points to (LevelDB's
  * doc/table_format.md). So each byte of the file is under a checksum, or is compared with what it must be.
  */
+import { readdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { crc32c } from './checksum.ts'
 import { uncompressSnappy } from './snappy.ts'
+import type { Damage } from './types.ts'
+
+/** The table files of a LevelDB directory that are damaged. */
+export async function* damagedTables(dir: string): AsyncGenerator<Damage> {
+  const names = await readdir(dir).catch(() => [])
+  for (const name of names.filter((name) => /\.(ldb|sst)$/.test(name))) {
+    const path = join(dir, name)
+    // Gone since it was listed: compacted into others.
+    const file = await readFile(path).catch(() => undefined)
+    const what = file && tableDamage(file)
+    if (what !== undefined) yield { path, what }
+  }
+}
 
 const FOOTER = 48
 /** Little-endian, as it stands in the file. */

@@ -1,33 +1,30 @@
 /** Reading everything: each file under LevelDB's checksums, each row under ours, each sealed round against what it must hold. */
-import { readdir, readFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { messageOf } from '@swarmatlas/core'
 import type { LevelStore } from './level-store.ts'
 import { allRounds, holdingsOf } from './rounds.ts'
 import { ranges } from './schema.ts'
 import { sealedScope, streamsOf } from './scope.ts'
-import { tableDamage } from './table-file.ts'
+import { damagedTables } from './table-file.ts'
 import type { Damage } from './types.ts'
 import type { View } from './view.ts'
 
 export async function* verifyStore(view: View): AsyncGenerator<Damage> {
   const { store, shelf, book } = view
-  const weeks = new Set<string>()
-  const stores: LevelStore[] = [store]
-  for (const { store: rows } of view.open.values()) stores.push(rows)
-  try {
-    for await (const [, { week, counts }] of allRounds(store, view.snapshot)) {
-      if (week !== undefined && counts !== undefined) weeks.add(week)
+  const dirs = [...(await shelf.names()).map((name) => join(dirname(store.dir), name)), ...book.dirs(), store.dir]
+  const damaged = new Set<string>()
+  for (const dir of dirs) {
+    for await (const damage of damagedTables(dir)) {
+      damaged.add(dir)
+      yield damage
     }
-    for (const week of weeks) stores.push(await shelf.store(week))
-    stores.push(...(await book.stores()))
-  } catch (error) {
-    yield { path: store.dir, what: messageOf(error) }
   }
-  for (const one of stores) {
-    yield* verifyFiles(one.dir)
-    yield* verifyRows(one)
+  // A damaged one is not read: LevelDB might end the process.
+  for (const name of await shelf.names()) {
+    if (!damaged.has(join(dirname(store.dir), name))) yield* verifyRows(() => shelf.store(name))
   }
+  for (const dir of book.dirs()) if (!damaged.has(dir)) yield* verifyRows(() => book.storeIn(dir))
+  if (!damaged.has(store.dir)) yield* verifyRows(async () => store)
   try {
     for await (const [round, { counts }] of allRounds(store, view.snapshot)) {
       if (counts !== undefined) yield* verifyRound(view, round, counts.wires)
@@ -37,22 +34,14 @@ export async function* verifyStore(view: View): AsyncGenerator<Damage> {
   }
 }
 
-async function* verifyFiles(dir: string): AsyncGenerator<Damage> {
-  for (const name of await readdir(dir)) {
-    if (!/\.(ldb|sst)$/.test(name)) continue
-    const path = join(dir, name)
-    // Gone since it was listed: compacted into others.
-    const file = await readFile(path).catch(() => undefined)
-    const what = file && tableDamage(file)
-    if (what !== undefined) yield { path, what }
-  }
-}
-
-async function* verifyRows(store: LevelStore): AsyncGenerator<Damage> {
+async function* verifyRows(open: () => Promise<LevelStore>): AsyncGenerator<Damage> {
+  let path = ''
   try {
+    const store = await open()
+    path = store.dir
     for await (const _ of store.rows(ranges.everything, { batch: 512, bytes: 2 ** 22 }));
   } catch (error) {
-    yield { path: store.dir, what: messageOf(error) }
+    yield { path, what: messageOf(error) }
   }
 }
 

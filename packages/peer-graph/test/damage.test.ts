@@ -60,11 +60,17 @@ describe('a flipped bit', () => {
         const at = next(file.length - 60)
         file.writeUInt8(file.readUInt8(at) ^ 0x10, at)
         await writeFile(path, file)
+        const open = async () => openStore({ dir, create: false, compression: false })
+        if (name.startsWith('/facts') || name.startsWith('/open')) {
+          const failed = expect(open()).rejects
+          await failed.toMatchObject({ code: 'STORE_CORRUPT', message: expect.stringContaining(path) })
+          continue
+        }
         try {
-          const graph = await openStore({ dir, create: false, compression: false })
+          const graph = await open()
           const damage = await collect(graph.verify())
           expect([name, at, damage.map((found) => found.path)]).toEqual([name, at, expect.arrayContaining([path])])
-          expect(await answersOf(graph)).toEqual(answers)
+          expect([name, at, await answersOf(graph)]).toEqual([name, at, answers])
         } catch (error) {
           if (!(error instanceof SwarmatlasError)) throw error
           expect(error.code).toBe('STORE_CORRUPT')
