@@ -230,7 +230,8 @@ class UtpConnection implements Connection {
 
   #take(packet: Packet): void {
     if (packet.type === TYPE.state || this.#inbox === undefined) return
-    if (this.#closed && packet.payload.length > 0) {
+    // Only what is new: a late duplicate of what was taken says nothing.
+    if (this.#closed && packet.payload.length > 0 && stepsTo(this.#inbox.ack, packet.seq) > 0) {
       this.#sendPacket(TYPE.reset, this.#outbox.nextSeq, EMPTY)
       this.#gone(undefined)
       return

@@ -42,6 +42,13 @@ test.each([
 
 test('IPv6', () => exchange({ lossShare: 0.05 }, MEBIBYTE.subarray(0, 100_000), MEBIBYTE.subarray(0, 50_000), B6))
 
+test('a late duplicate of data already taken does not reset a connection whose last FIN was lost', () =>
+  exchange(
+    { seed: 1_469_876_224, lossShare: 0.040_666_430_955_752_74, twiceShare: 0.068_951_560_417_190_21, jitterMs: 14 },
+    Buffer.alloc(0),
+    Buffer.from([0]),
+  ))
+
 test('any bytes, whatever the network does, arrive whole', async () => {
   // At more loss some connection would break now and then, rightly.
   const share = fc.double({ min: 0, max: 0.1, noNaN: true })
