@@ -298,7 +298,7 @@ export function sealedScopeOf(bytes: Buffer): WireRoundKey {
   return { round: bytes.readUInt32BE(1), wire: bytes.readUInt32BE(5) }
 }
 
-export function isBlockKey(bytes: Buffer): boolean {
+function isBlockKey(bytes: Buffer): boolean {
   return bytes[0] === space.block
 }
 

@@ -105,7 +105,7 @@ async function within(view: View, scope: Scope[], sinceMs = 0, untilMs = Number.
 }
 
 /** 0 when there is none: rounds are counted from 1. */
-export async function lastRound({ store, snapshot }: View): Promise<number> {
+async function lastRound({ store, snapshot }: View): Promise<number> {
   const key = await store.lastKey(ranges.rounds, snapshot)
   return key === undefined ? 0 : lastNumber(key)
 }

@@ -108,7 +108,7 @@ export class SpaceGuard {
 }
 
 /** Free for this user. */
-export async function freeBytes(dir: string): Promise<number> {
+async function freeBytes(dir: string): Promise<number> {
   const { bavail, bsize } = await statfs(dir)
   return bavail * bsize
 }

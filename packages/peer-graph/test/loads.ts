@@ -79,4 +79,4 @@ export async function answersOf(graph: PeerGraph): Promise<Answers> {
   }
 }
 
-export const weekMs: number = 7 * dayMs
+const weekMs: number = 7 * dayMs
