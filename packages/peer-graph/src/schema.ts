@@ -298,10 +298,6 @@ export function sealedScopeOf(bytes: Buffer): WireRoundKey {
   return { round: bytes.readUInt32BE(1), wire: bytes.readUInt32BE(5) }
 }
 
-function isBlockKey(bytes: Buffer): boolean {
-  return bytes[0] === space.block
-}
-
 /** The values that are numbers: 4 bytes in facts, 5 in the book. */
 export function numberValue(value: number, bytes: 4 | 5): Buffer {
   const buffer = Buffer.allocUnsafe(bytes)

@@ -78,5 +78,3 @@ export async function answersOf(graph: PeerGraph): Promise<Answers> {
     trackers: [JSON.stringify(await graph.torrent(A))],
   }
 }
-
-const weekMs: number = 7 * dayMs
