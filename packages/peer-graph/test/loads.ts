@@ -1,7 +1,7 @@
 /** Loads for tests: seeded facts of some rounds, and all that a store answers about them. */
 import type { Endpoint, Place } from '@swarmatlas/core'
 import type { PeerGraph, RoundWriter } from '../src/index.ts'
-import { A, answered, B, byDht, byPex, byTracker, dayMs, end, record, round, startMs, visitTo } from './facts-of.ts'
+import { A, answered, B, byDht, byPex, byTracker, end, record, round, startMs, visitTo } from './facts-of.ts'
 
 /** A seeded stream of numbers (mulberry32). */
 export function seeded(seed: number): (below: number) => number {
