@@ -1,6 +1,5 @@
 /**
- * Whatever anybody may send, by the ten thousand: SWARMATLAS_PROPERTY_RUNS sets how many datagrams (1,000,000 for the
- * figure of issue 3).
+ * Whatever anybody may send, by the ten thousand: SWARMATLAS_PROPERTY_RUNS sets how many datagrams (CI sends a million).
  */
 import { type Endpoint, encodeBencode, encodeCompact, infoHashBytes, limits } from '@swarmatlas/core'
 import { nodeHost } from '@swarmatlas/core/node'
