@@ -10,8 +10,12 @@ const labDir = process.env.LAB_DIR ?? join(tmpdir(), 'swarm-lab-swl')
 const cli = resolve('apps/cli/bin/swarmatlas.js')
 const home = mkdtempSync(join(tmpdir(), 'swarmatlas-lab-'))
 const problems = []
-const startedHere = !existsSync(join(labDir, 'truth.json'))
-if (startedHere) execFileSync(join(lab, 'up'), { stdio: 'inherit' })
+// What a lab leaves behind outlives its processes: in CI it is always started anew.
+const startedHere = process.env.CI !== undefined || !existsSync(join(labDir, 'truth.json'))
+if (startedHere) {
+  spawnSync(join(lab, 'down'), ['--purge'], { stdio: 'ignore' })
+  execFileSync(join(lab, 'up'), { stdio: 'inherit' })
+}
 
 let probes = 0
 try {
