@@ -10,6 +10,9 @@ import { type SimLink, systemError } from './sim-link.ts'
 /** Bytes on the way or unread at the other end before a writer has to wait. */
 const WINDOW_BYTES = 65_536
 
+/** Bytes that an end takes in before anybody asks for them. */
+const BUFFER_BYTES = 16_384
+
 export type SimStream = Duplex & { readonly bytesRead: number; readonly bytesWritten: number }
 
 export function streamPair(link: SimLink, dialling: string, accepting: string): [SimStream, SimStream] {
@@ -37,7 +40,8 @@ class Stream extends Duplex {
   #finSent = false
 
   constructor(link: SimLink, address: string) {
-    super({ allowHalfOpen: false })
+    // Node's default changed between its lines; a simulation must not.
+    super({ allowHalfOpen: false, highWaterMark: BUFFER_BYTES })
     this.#link = link
     this.address = address
   }
