@@ -1,143 +1,22 @@
-/** Peers that dial us, in memory and on loopback. */
-import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { connect, type Socket } from 'node:net'
-import { fileURLToPath } from 'node:url'
 import {
   countingMeter,
   createAddressPolicy,
   createGate,
   type Endpoint,
-  type Host,
   limits,
-  type Profile,
-  parseBlocklist,
   profiles,
   silentLogger,
   sleep,
-  type TcpStream,
-  type Visit,
 } from '@swarmatlas/core'
 import { nodeHost } from '@swarmatlas/core/node'
-import { createSimNetwork, leakCheck, type VirtualTime, withVirtualTime } from '@swarmatlas/testkit'
+import { leakCheck } from '@swarmatlas/testkit'
 import { describe, expect, test } from 'vitest'
-import {
-  createHarvester,
-  createListener,
-  createUtp,
-  type InboundOptions,
-  type Listener,
-  type ListenerOptions,
-  type SessionEvent,
-} from '../src/index.ts'
+import { createHarvester, createUtp } from '../src/index.ts'
 import { startMse } from '../src/mse/stream.ts'
-import { extension, frame, handshake, PEER_METADATA, PEER_PEX, ScriptedPeer } from './support/peer.ts'
+import { GOSSIP, HELLO, inMemory, introduce, listenOn, never, pause, THEM, US } from './support/listening.ts'
+import { extension, handshake, PEER_METADATA, ScriptedPeer } from './support/peer.ts'
 import { INFO, OUR_ID, SWARM } from './support/visit.ts'
-
-const never = new AbortController().signal
-const HELLO = { m: { ut_metadata: PEER_METADATA, ut_pex: PEER_PEX }, v: 'Dialler 1.0', p: 51_413 }
-const FULL = frame(5, Uint8Array.of(0xff, 0xff, 0xff, 0xfe))
-/** PEX that adds 9.9.9.9:6881. */
-const GOSSIP = Buffer.from('d5:added6:\x09\x09\x09\x09\x1a\xe1e', 'latin1')
-
-interface Us extends AsyncDisposable {
-  readonly listener: Listener
-  readonly counts: ReadonlyMap<string, number>
-  readonly visits: (Visit | undefined)[]
-  readonly events: SessionEvent[]
-}
-
-interface UsOptions extends Partial<ListenerOptions> {
-  profile?: Profile
-  blocked?: string
-  port?: number
-  utp?: boolean
-  session?: Partial<InboundOptions>
-}
-
-async function listenOn(
-  host: Host,
-  { profile = profiles.lab, blocked, utp: overUtp, session, ...options }: UsOptions = {},
-): Promise<Us> {
-  const blocklist = blocked === undefined ? undefined : parseBlocklist(blocked)
-  const policy = createAddressPolicy(host, { profile, allowPrivate: true, blocklist })
-  const meter = countingMeter()
-  const bare = createGate({ host, policy, meter })
-  const port = options.port ?? 7_001
-  const gate = { ...bare, udp: (wanted: Parameters<typeof bare.udp>[0]) => bare.udp({ ...wanted, port }) }
-  const components = { ...host, gate, logger: silentLogger, meter }
-  const utp = overUtp ? createUtp(components) : undefined
-  const listener = await createListener(
-    { ...components, utp },
-    { peerId: OUR_ID, clientName: 'Swarmatlas 0.1.0', connections: 1_000, ...options, port },
-  )
-  const visits: (Visit | undefined)[] = []
-  const events: SessionEvent[] = []
-  listener.serve(SWARM, ({ run }) => {
-    const sessionOptions = {
-      signal: never,
-      stayMs: 15_000,
-      private: () => false,
-      wantsMetadata: () => false,
-      pieceCount: () => 31,
-      ...session,
-    }
-    const follow = async () => {
-      const stream = run(sessionOptions)
-      for (;;) {
-        const step = await stream.next()
-        if (step.done) return visits.push(step.value)
-        events.push(step.value)
-      }
-    }
-    void follow()
-  })
-  return {
-    listener,
-    counts: meter.counts,
-    visits,
-    events,
-    async [Symbol.asyncDispose]() {
-      await listener.close()
-      await utp?.close()
-    },
-  }
-}
-
-const US = '203.0.113.1'
-const THEM = '198.51.100.2'
-
-interface Scene {
-  readonly us: Us
-  readonly time: VirtualTime
-  /** Opens a connection from an address to our port. */
-  dial(from?: string): Promise<TcpStream>
-  readonly them: Host
-}
-
-function inMemory(options: UsOptions, body: (scene: Scene) => Promise<void>): Promise<void> {
-  return withVirtualTime({ seed: 1, limitMs: 3_600_000 }, async (time) => {
-    const network = createSimNetwork({ seed: 1, delayMs: [10, 50] })
-    const them = network.host([THEM, '198.51.100.0/24'])
-    await using us = await listenOn(network.host(US), options)
-    const to = { address: US, port: us.listener.port }
-    const dial = async (from = THEM) => {
-      const stream = await them.tcp.connect(to, { localAddress: from, signal: never })
-      stream.on('error', () => {})
-      return stream
-    }
-    await body({ us, time, dial, them })
-  })
-}
-
-const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms))
-
-/** What every test peer says when it is asked nothing. */
-function introduce(stream: TcpStream, hello: typeof HELLO | object = HELLO): ScriptedPeer {
-  const peer = new ScriptedPeer(stream)
-  peer.send(handshake(SWARM), extension(0, hello as typeof HELLO), FULL)
-  return peer
-}
 
 describe('a peer that dials in', () => {
   const expected = {
@@ -342,91 +221,6 @@ test('we call ourselves: both ends say so and nobody is recorded', () =>
     expect(us.visits).toEqual([undefined])
     expect(us.events.filter(({ type }) => type === 'observation')).toEqual([])
   }))
-
-describe('floods', () => {
-  test('one address holds so many connections as its ports may be dialled, and others still get in', () =>
-    inMemory({ profile: profiles.server }, async ({ us, dial }) => {
-      await Promise.all(Array.from({ length: 100 }, () => dial()))
-      await pause(100)
-      expect(us.counts.get('inbound.accepted.tcp')).toBe(profiles.server.portsPerAddress)
-      introduce(await dial('198.51.100.7'))
-      await pause(20_000)
-      expect(us.visits).toMatchObject([{ peer: { address: '198.51.100.7' } }])
-      // Their places are free again.
-      introduce(await dial())
-      await pause(20_000)
-      expect(us.visits).toHaveLength(2)
-    }))
-
-  test('a second takes limits.inboundPerSecond, and the next as many again', () =>
-    inMemory({}, async ({ us, dial }) => {
-      await Promise.all(Array.from({ length: 300 }, () => dial()))
-      await pause(100)
-      expect(us.counts.get('inbound.refused.rate')).toBe(300 - limits.inboundPerSecond)
-      await pause(6_000)
-      introduce(await dial())
-      await pause(20_000)
-      expect(us.visits).toHaveLength(1)
-    }))
-
-  test('2,000 connections on loopback: bounded, and an honest peer of another address is heard', async () => {
-    await using _ = leakCheck()
-    await using us = await listenOn(nodeHost(), { profile: profiles.server, port: 0 })
-    const to = { host: '127.0.0.1', port: us.listener.port }
-    const sockets: Socket[] = []
-    // In waves that the system's backlog has place for.
-    for (let wave = 0; wave < 10; wave++) {
-      for (let one = 0; one < 200; one++) {
-        const socket = connect({ ...to, localAddress: '127.0.0.5' })
-        sockets.push(socket.on('error', () => {}).on('data', () => {}))
-      }
-      await until(() => sockets.every(isSettled) && sockets.filter(isOpen).length <= profiles.server.portsPerAddress)
-    }
-    expect(us.counts.get('inbound.accepted.tcp')).toBe(profiles.server.portsPerAddress)
-    await pause(1_000)
-    const honest = connect({ ...to, localAddress: '127.0.0.6' })
-    introduce(honest)
-    await until(() => us.events.some(({ type }) => type === 'observation'))
-    for (const socket of [...sockets, honest]) socket.destroy()
-    await until(() => us.visits.length === 1)
-    expect(us.visits).toMatchObject([{ handshaken: true, peer: { address: '127.0.0.6', port: 51_413 } }])
-  })
-
-  test('ulimit -n 256: 600 connections do not end the process, which hears the next peer', async () => {
-    const child = fileURLToPath(new URL('./support/listening.child.ts', import.meta.url))
-    const command = 'ulimit -n 256; exec "$0" --import tsx --conditions=@swarmatlas/source "$1"'
-    const us = spawn('bash', ['-c', command, process.execPath, child], { stdio: ['ignore', 'pipe', 'inherit'] })
-    try {
-      const said: string[] = []
-      us.stdout.on('data', (text: Buffer) => said.push(...text.toString().trim().split('\n')))
-      await until(() => said.length > 0)
-      const port = Number(said[0])
-      const flood = Array.from({ length: 600 }, () => connect({ host: '127.0.0.1', port }))
-      for (const socket of flood) socket.on('error', () => {}).on('data', () => {})
-      await until(() => flood.every(isSettled))
-      expect(us.exitCode).toBe(null)
-      for (const socket of flood) socket.destroy()
-      await pause(1_100)
-      const honest = connect({ host: '127.0.0.1', port })
-      introduce(honest)
-      await until(() => said.includes('inbound 127.0.0.1:51413'))
-      honest.destroy()
-    } finally {
-      us.kill()
-      if (us.exitCode === null) await once(us, 'exit')
-    }
-  })
-})
-
-const isSettled = (socket: Socket) => !socket.connecting
-const isOpen = (socket: Socket) => !socket.destroyed && !socket.connecting
-
-async function until(met: () => boolean): Promise<void> {
-  for (let tries = 0; !met(); tries++) {
-    if (tries > 1_000) throw new Error('it did not come to pass')
-    await pause(10)
-  }
-}
 
 describe('opening and closing', () => {
   test('a port that another has is NO_NETWORK, and nothing stays open', async () => {
